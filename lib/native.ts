@@ -1,0 +1,131 @@
+// The one door to the addon: what crosses it, how it is found, what is said when it is missing.
+import { createRequire } from 'node:module';
+import { fileURLToPath } from 'node:url';
+
+export type NativeArray = Float32Array | Float64Array | Int32Array | Uint8Array;
+
+export interface NativeValueType {
+  readonly dtype: 'float32' | 'float64' | 'bfloat16' | 'float16' | 'uint8' | 'int32';
+  readonly format: 'activation' | 'filter' | 'plain';
+  readonly shape: readonly number[];
+}
+
+export interface NativeVariable extends NativeValueType {
+  readonly name: string;
+}
+
+export interface NativeValue extends NativeValueType {
+  readonly name: string;
+  readonly storage: 'input' | 'variable' | 'temporary';
+  /** Index into the state's variables, for storage 'variable'. */
+  readonly variable?: number;
+  /** Still readable after the step. */
+  readonly keep?: boolean;
+}
+
+export interface NativeNode {
+  readonly op: string;
+  readonly path: string;
+  readonly inputs: readonly number[];
+  readonly outputs: readonly number[];
+  readonly attributes: Readonly<Record<string, number | boolean | string | readonly number[]>>;
+}
+
+export interface NativeGraph {
+  readonly values: readonly NativeValue[];
+  readonly nodes: readonly NativeNode[];
+}
+
+export interface NativeBackendInfo {
+  readonly name: string;
+  readonly available: boolean;
+  /** Why it is not available, with the cure. */
+  readonly reason?: string;
+  readonly path?: string;
+}
+
+/** One node of the compiled plan, in execution order. */
+export interface NativePlanNode {
+  /** Index into NativeGraph.nodes; dead nodes are left out of the plan. */
+  readonly node: number;
+  readonly implementation: string;
+  readonly workspaceBytes: number;
+}
+
+export interface NativePlan {
+  readonly nodes: readonly NativePlanNode[];
+  /** Offset of each value in the program's arena, by value index; -1 where it does not live there. */
+  readonly offsets: readonly number[];
+  /** Physical bytes of each value, by value index. */
+  readonly bytes: readonly number[];
+  readonly arenaBytes: number;
+  /** The most bytes live at one time: no plan can be smaller. */
+  readonly lowerBoundBytes: number;
+  readonly workspaceBytes: number;
+}
+
+export interface NativeProgram {
+  readonly plan: NativePlan;
+  /**
+   * Enqueues `steps` steps. `inputs` holds one array per input value, in value order, each `steps` times the value's
+   * size: step i reads slice i. The arrays are copied before this returns. Resolves when the last step is done.
+   */
+  run(steps: number, inputs: readonly NativeArray[]): Promise<void>;
+  /** Copies a kept value or a variable out, dense in logical order (bfloat16 and float16 as float32). */
+  fetch(value: number): Promise<NativeArray>;
+  /** Runs one step, timing every node of the plan: seconds, in plan order. */
+  profile(inputs: readonly NativeArray[]): Promise<Float64Array>;
+  close(): void;
+}
+
+export interface NativeState {
+  read(index: number): Promise<NativeArray>;
+  /** The array is copied before this returns. */
+  write(index: number, data: NativeArray): Promise<void>;
+  close(): void;
+}
+
+export interface NativeDevice {
+  readonly name: string;
+  readonly description: string;
+  readonly features: readonly string[];
+  readonly threads: number;
+  createState(variables: readonly NativeVariable[]): Promise<NativeState>;
+  compile(graph: NativeGraph, state: NativeState): Promise<NativeProgram>;
+  /** Bytes that states and programs of this device hold now, and the most they ever held. */
+  memory(): { readonly bytes: number; readonly peakBytes: number };
+  /** Waits for what is enqueued, then frees everything. Later calls reject. */
+  close(): Promise<void>;
+}
+
+export interface NativeAddon {
+  backends(): NativeBackendInfo[];
+  /** `name`: 'cpu', 'reference', 'cuda:0' ... */
+  openDevice(name: string, options: { readonly threads?: number }): Promise<NativeDevice>;
+}
+
+/** Errors of the addon carry `code`: one of these. */
+export type NativeErrorCode = 'ERR_ARGUMENT' | 'ERR_GRAPH' | 'ERR_DEVICE' | 'ERR_OUT_OF_MEMORY' | 'ERR_CLOSED';
+
+let addon: NativeAddon | undefined;
+
+/** Loads the addon once. Throws an Error that says what is missing and which command mends it. */
+export function native(): NativeAddon {
+  addon ??= load();
+  return addon;
+}
+
+function load(): NativeAddon {
+  const require = createRequire(import.meta.url);
+  const root = fileURLToPath(new URL('..', import.meta.url));
+  try {
+    return require('node-gyp-build')(root) as NativeAddon;
+  } catch (cause) {
+    throw new Error(
+      `node-cudnn: the native addon could not be loaded from ${root}: ${(cause as Error).message}\n` +
+        'Build it with `npm run build:native` (in the repository) or `npm rebuild node-cudnn` (as a dependency; ' +
+        'where npm blocks install scripts, first `npm install-scripts approve node-cudnn`).',
+      { cause },
+    );
+  }
+}
