@@ -1,0 +1,52 @@
+// Winograd convolution F(4x4, 3x3) over blocked activations (Lavin and Gray 2015, "Fast Algorithms for Convolutional
+// Neural Networks", section 4): 3x3 filters, stride 1, float32, channels in whole blocks.
+//
+// Transformed data, b = block, k = 0..35 the position inside a 6x6 tile:
+//   u   [36][outputs / b][inputs][b]   filters
+//   du  the same shape, their gradient
+// Tiles are numbered through the batch: image, row of tiles, column of tiles. A tile covers 4x4 outputs.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace node_cudnn::cpu::simd {
+
+struct WinogradShape {
+  int64_t n, inputs, outputs;  // images, channels
+  int64_t in_h, in_w, out_h, out_w;
+  int64_t top, left;  // padding
+  int64_t tile_rows() const { return (out_h + 3) / 4; }
+  int64_t tile_columns() const { return (out_w + 3) / 4; }
+  int64_t tiles() const { return n * tile_rows() * tile_columns(); }
+};
+
+// Ranges are [begin, end): of channel-block pairs (filters) or of tiles. Scratch is per thread.
+struct WinogradKernels {
+  int64_t block;
+  // w [O/b][I/b][3][3][b i][b o] -> u, pair = ob * (I / b) + ib.
+  void (*transform_filter)(const float* w, float* u, int64_t outputs, int64_t inputs, int64_t begin, int64_t end);
+  // The same filter turned by 180 degrees with the roles of O and I exchanged: what the data gradient convolves with.
+  void (*transform_filter_turned)(const float* w, float* u, int64_t outputs, int64_t inputs, int64_t begin,
+                                  int64_t end);
+  size_t (*scratch_floats)(const WinogradShape& shape);
+  void (*convolve)(const WinogradShape& shape, const float* x, const float* u, float* y, float* scratch, int64_t begin,
+                   int64_t end);
+  // Adds the tiles' contribution to du.
+  void (*accumulate_gradient)(const WinogradShape& shape, const float* x, const float* dy, float* du, float* scratch,
+                              int64_t begin, int64_t end);
+  // du -> dw, for pairs as above.
+  void (*transform_gradient)(const float* du, float* dw, int64_t outputs, int64_t inputs, int64_t begin, int64_t end);
+};
+
+namespace generic {
+extern const WinogradKernels winograd;
+}
+namespace avx2 {
+extern const WinogradKernels winograd;
+}
+namespace avx512 {
+extern const WinogradKernels winograd;
+}
+
+}  // namespace node_cudnn::cpu::simd
