@@ -1,0 +1,103 @@
+#include "backend/registry.h"
+
+#include <dlfcn.h>
+
+#include <charconv>
+#include <filesystem>
+#include <map>
+#include <mutex>
+
+#include "backend/reference/reference.h"
+#include "program/error.h"
+
+namespace node_cudnn {
+namespace {
+
+struct PlugIn {
+  BackendInfo info;
+  BackendFactory factory = nullptr;
+};
+
+std::string folder_of_addon() {
+  Dl_info info;
+  if (dladdr(reinterpret_cast<void*>(&list_backends), &info) == 0 || info.dli_fname == nullptr) return ".";
+  std::error_code error;
+  auto path = std::filesystem::canonical(info.dli_fname, error);
+  return (error ? std::filesystem::path(info.dli_fname) : path).parent_path().string();
+}
+
+std::string cure_for(const std::string& kind) {
+  if (kind == "cuda") return "this build of node-cudnn has no CUDA back end; use the device 'cpu'";
+  return "this build of node-cudnn has no CPU back end, because oneDNN 3.2 or later was not found when it was built; "
+         "run `scripts/setup`, or set ONEDNN_ROOT, then `npm run build:native`";
+}
+
+PlugIn load(const std::string& kind) {
+  PlugIn plug_in{{kind, false, "", folder_of_addon() + "/node_cudnn_" + kind + ".so"}, nullptr};
+  BackendInfo& info = plug_in.info;
+  std::error_code error;
+  if (!std::filesystem::exists(info.path, error)) {
+    info.reason = cure_for(kind) + " (there is no " + info.path + ")";
+    return plug_in;
+  }
+  void* library = dlopen(info.path.c_str(), RTLD_NOW | RTLD_LOCAL);
+  if (library == nullptr) {
+    info.reason = std::string("it could not be loaded: ") + dlerror() + "; build it again with `npm run build:native`";
+    return plug_in;
+  }
+  plug_in.factory = reinterpret_cast<BackendFactory>(dlsym(library, backend_factory_name));
+  info.available = plug_in.factory != nullptr;
+  if (!info.available) {
+    info.reason = info.path + " belongs to another version of node-cudnn (it has no " + backend_factory_name +
+                  "); build it again with `npm run build:native`";
+  }
+  return plug_in;
+}
+
+// Opened once per process; a failure is not remembered, since the cure may come while the process runs.
+PlugIn plug_in(const std::string& kind) {
+  static auto& mutex = *new std::mutex;
+  static auto& loaded = *new std::map<std::string, PlugIn>;
+  std::lock_guard lock(mutex);
+  auto known = loaded.find(kind);
+  if (known != loaded.end()) return known->second;
+  PlugIn fresh = load(kind);
+  if (fresh.factory != nullptr) loaded[kind] = fresh;
+  return fresh;
+}
+
+}  // namespace
+
+std::vector<BackendInfo> list_backends() {
+  return {{"reference", true, "", ""}, plug_in("cpu").info, plug_in("cuda").info};
+}
+
+BackendOptions parse_device_name(const std::string& name, int threads) {
+  BackendOptions options;
+  size_t colon = name.find(':');
+  options.kind = name.substr(0, colon);
+  options.threads = threads;
+  bool valid =
+      options.kind == "cuda" || (colon == std::string::npos && (options.kind == "cpu" || options.kind == "reference"));
+  if (colon != std::string::npos) {
+    const char* end = name.data() + name.size();
+    auto [stop, error] = std::from_chars(name.data() + colon + 1, end, options.ordinal);
+    valid = valid && error == std::errc() && stop == end && options.ordinal >= 0;
+  }
+  if (!valid) {
+    throw Error(ErrorCode::argument,
+                "unknown device '" + name + "': expected 'cpu', 'reference', 'cuda' or 'cuda:N' with N = 0, 1, ...");
+  }
+  return options;
+}
+
+std::unique_ptr<Backend> open_backend(const BackendOptions& options) {
+  if (options.kind == "reference") return make_reference_backend(options);
+  PlugIn found = plug_in(options.kind);
+  if (found.factory == nullptr) {
+    throw Error(ErrorCode::device, "device '" + options.kind + "' is not available: " + found.info.reason);
+  }
+  return std::unique_ptr<Backend>(found.factory(options));
+}
+
+}  // namespace node_cudnn
