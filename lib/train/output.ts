@@ -1,0 +1,92 @@
+import { constants } from 'node:fs';
+import { access, copyFile, mkdir, rm, stat, writeFile } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
+import { TrainingError } from './errors.ts';
+import { MetricsLog } from './metrics.ts';
+
+const runFiles = ['last.safetensors', 'best.safetensors', 'metrics.jsonl', 'configuration.json'] as const;
+
+/** The folder of one run: last.safetensors, best.safetensors, metrics.jsonl, configuration.json. */
+export class RunFolder {
+  readonly path: string;
+  readonly last: string;
+  readonly best: string;
+  readonly metrics: MetricsLog;
+
+  private constructor(path: string) {
+    this.path = path;
+    this.last = join(path, 'last.safetensors');
+    this.best = join(path, 'best.safetensors');
+    this.metrics = new MetricsLog(join(path, 'metrics.jsonl'));
+  }
+
+  /**
+   * Creates the folder and proves that it can be written, before anything else is done.
+   * A folder that holds a run is refused unless `overwrite` is set or the run is the resumed one.
+   */
+  static async open(path: string, options: { overwrite?: boolean; resume?: string | undefined }): Promise<RunFolder> {
+    await proveWritable(path);
+    const resumed = options.resume !== undefined && resolve(dirname(options.resume)) === resolve(path);
+    const found = await existing(path);
+    if (found.length > 0 && !resumed && !options.overwrite) {
+      throw new TrainingError(
+        'ERR_OUTPUT',
+        `output folder ${path} already holds a run (${found.join(', ')}): continue it with ` +
+          `--resume ${join(path, 'last.safetensors')}, replace it with --overwrite, or choose another --output`,
+      );
+    }
+    return new RunFolder(path);
+  }
+
+  /** A new run: removes what an overwritten one left, and only that. */
+  async begin(configuration: object): Promise<void> {
+    for (const file of runFiles) await rm(join(this.path, file), { force: true });
+    await this.#writeConfiguration(configuration);
+  }
+
+  /** A resumed run: keeps the metrics up to `epoch`; in another folder than before, brings them and the best along. */
+  async continue(checkpoint: string, epoch: number, configuration: object): Promise<void> {
+    const from = dirname(checkpoint);
+    const lines = await new MetricsLog(join(from, 'metrics.jsonl')).read(epoch);
+    if (resolve(from) !== resolve(this.path)) {
+      for (const file of runFiles) await rm(join(this.path, file), { force: true });
+      if (await exists(join(from, 'best.safetensors'))) await copyFile(join(from, 'best.safetensors'), this.best);
+    }
+    await this.metrics.replace(lines);
+    await this.#writeConfiguration(configuration);
+  }
+
+  async #writeConfiguration(configuration: object): Promise<void> {
+    await writeFile(join(this.path, 'configuration.json'), `${JSON.stringify(configuration, null, 2)}\n`);
+  }
+}
+
+async function proveWritable(path: string): Promise<void> {
+  const probe = join(path, `.probe-${process.pid}`);
+  try {
+    await mkdir(path, { recursive: true });
+    await access(path, constants.W_OK);
+    await writeFile(probe, 'x');
+  } catch (cause) {
+    throw new TrainingError(
+      'ERR_OUTPUT',
+      `output folder ${path} cannot be written: ${(cause as Error).message}; choose another --output or mend its rights`,
+      { cause },
+    );
+  } finally {
+    await rm(probe, { force: true }).catch(() => undefined);
+  }
+}
+
+async function existing(path: string): Promise<string[]> {
+  const found: string[] = [];
+  for (const file of runFiles.slice(0, 3)) if (await exists(join(path, file))) found.push(file);
+  return found;
+}
+
+function exists(path: string): Promise<boolean> {
+  return stat(path).then(
+    () => true,
+    () => false,
+  );
+}
