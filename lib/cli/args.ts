@@ -66,7 +66,7 @@ export function parse<const T extends Options>(command: string, argv: readonly s
     if (token.kind !== 'option') continue;
     const option = Object.hasOwn(options, token.name) ? options[token.name] : undefined;
     if (option === undefined) throw new UsageError(unknownFlag(command, token.rawName, Object.keys(options)));
-    values[token.name] = valueOf(token.rawName, option, token.value);
+    values[token.name] = typed(token.rawName, option, token.value);
   }
   return { values: values as Values<T>, positionals };
 }
@@ -85,7 +85,7 @@ function joinNegativeNumbers(argv: readonly string[], options: Options): string[
   return joined;
 }
 
-function valueOf(flag: string, option: Option, value: string | undefined): unknown {
+function typed(flag: string, option: Option, value: string | undefined): unknown {
   if (option.type === 'switch') {
     if (value !== undefined) throw new UsageError(`${flag} is a switch and takes no value ('${value}')`);
     return true;

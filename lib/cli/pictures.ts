@@ -62,12 +62,12 @@ export function picturePage(title: string, pictures: readonly SeenPicture[]): st
   const figures = pictures.map(
     (picture) =>
       `<figure class="${picture.label === picture.prediction ? 'right' : 'wrong'}"><img src="${bitmapUri(picture)}" alt="">` +
-      `<figcaption><b>${escape(picture.prediction)}</b> ${Math.round(100 * picture.probability)} %<br>` +
-      `it is: ${escape(picture.label)}</figcaption></figure>`,
+      `<figcaption><b>${escapeHtml(picture.prediction)}</b> ${Math.round(100 * picture.probability)} %<br>` +
+      `it is: ${escapeHtml(picture.label)}</figcaption></figure>`,
   );
   return `<!doctype html>
 <meta charset="utf-8">
-<title>${escape(title)}</title>
+<title>${escapeHtml(title)}</title>
 <style>
 body { font: 15px system-ui, sans-serif; margin: 2em }
 main { display: flex; flex-wrap: wrap; gap: 1em }
@@ -76,14 +76,14 @@ img { width: 160px; image-rendering: pixelated; display: block }
 .right { border-color: seagreen }
 .wrong { border-color: crimson }
 </style>
-<h1>${escape(title)}</h1>
+<h1>${escapeHtml(title)}</h1>
 <main>
 ${figures.join('\n')}
 </main>
 `;
 }
 
-function escape(text: string): string {
+function escapeHtml(text: string): string {
   return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('"', '&quot;');
 }
 
