@@ -1,0 +1,50 @@
+// Builds a graph anew, node by node: the frame of every pass. Names go with the values that live on.
+import { Graph, type Node, type Value } from './graph.ts';
+import type { Target } from './registry.ts';
+
+/** Emits what a node becomes into `target.graph` and returns the values that stand for the node's outputs. */
+export type Visit = (node: Node, target: Target) => readonly Value[];
+
+export function rewrite(source: Graph, nodes: readonly Node[], visit: Visit): Graph {
+  const graph = new Graph({ dtype: source.dtype, training: source.training });
+  const mapped = new Map<Value, Value>();
+  for (const value of source.values) {
+    if (value.storage === 'input') mapped.set(value, graph.input(value.name, value));
+    if (value.storage === 'variable') mapped.set(value, copyVariable(graph, value));
+  }
+  const target: Target = {
+    graph,
+    map(value) {
+      const result = mapped.get(value);
+      if (!result) throw new Error(`rewrite: '${value.name}' is read before it is written`);
+      return result;
+    },
+  };
+  for (const node of nodes) {
+    const results = graph.within(node.path, () => visit(node, target));
+    node.outputs.forEach((output, i) => {
+      if (output.storage === 'temporary') mapped.set(output, results[i] as Value);
+    });
+  }
+  graph.rename(
+    [...source.names].flatMap(([name, value]) => {
+      const result = mapped.get(value);
+      return result ? [[name, result] as const] : [];
+    }),
+  );
+  return graph;
+}
+
+/** The node as it is, over the target's values. */
+export function copy(node: Node, { graph, map }: Target): Value[] {
+  const outputs = node.outputs.map((output) => (output.storage === 'variable' ? map(output) : typeOnly(output)));
+  return graph.emit(node.op, node.inputs.map(map), outputs, node.attributes);
+}
+
+function typeOnly({ shape, dtype, format }: Value) {
+  return { shape, dtype, format };
+}
+
+function copyVariable(graph: Graph, { name, shape, dtype, format, initial }: Value): Value {
+  return graph.variable(name, { shape, dtype, format, ...(initial && { initial }) });
+}

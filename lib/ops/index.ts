@@ -1,0 +1,20 @@
+export { add } from './add.ts';
+export { type AugmentOptions, augment } from './augment.ts';
+export { type BatchNormInferenceOptions, type BatchNormOptions, batchNorm, batchNormInference } from './batch_norm.ts';
+export { cast } from './cast.ts';
+export type { Padding, Pair } from './check.ts';
+export { clipGradNorm } from './clip.ts';
+export { type Conv2dOptions, conv2d } from './conv.ts';
+export { fill } from './fill.ts';
+export { flatten } from './flatten.ts';
+export { gather } from './gather.ts';
+export { type LinearOptions, linear } from './linear.ts';
+export { type CrossEntropyOptions, probabilities, softmaxCrossEntropy } from './loss.ts';
+export { increment, ringWrite, topkCorrect } from './metrics.ts';
+export { type AvgPoolOptions, avgPool2d, globalAvgPool, maxPool2d, type PoolOptions } from './pool.ts';
+export { relu } from './relu.ts';
+export { type SgdUpdateOptions, sgdUpdate } from './sgd.ts';
+export { type SubsamplePadOptions, subsamplePad } from './subsample.ts';
+export type { WindowOptions } from './window.ts';
+
+import './batch_norm_fused.ts';

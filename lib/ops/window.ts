@@ -1,0 +1,82 @@
+// Sizes of sliding windows, shared by convolution and pooling.
+import type { Check, Padding, Pair } from './check.ts';
+
+export interface WindowOptions {
+  /** Default 1 for convolution; for pooling the kernel size. */
+  readonly stride?: Pair;
+  readonly padding?: Padding;
+  readonly dilation?: Pair;
+}
+
+export interface Window {
+  readonly kernel: readonly [h: number, w: number];
+  readonly stride: readonly [h: number, w: number];
+  /** [top, left, bottom, right] */
+  readonly padding: readonly [number, number, number, number];
+  readonly dilation: readonly [h: number, w: number];
+}
+
+export function windowOf(check: Check, kernel: readonly [number, number], options: WindowOptions): Window {
+  return {
+    kernel,
+    stride: check.pair('stride', options.stride ?? 1, 1),
+    padding: check.padding(options.padding ?? 0),
+    dilation: check.pair('dilation', options.dilation ?? 1, 1),
+  };
+}
+
+/** [H', W'] of windows over [H, W]. With `ceilMode` a last window may run over the padded edge, if it starts before it. */
+export function outputSize(
+  check: Check,
+  size: readonly [number, number],
+  window: Window,
+  ceilMode = false,
+): [number, number] {
+  return [0, 1].map((axis) => {
+    const { before, after, kernel, stride, dilation } = along(window, axis);
+    const input = size[axis] as number;
+    const extent = dilation * (kernel - 1) + 1;
+    const room = input + before + after - extent;
+    if (room < 0) {
+      const padded = `${input} + ${before} + ${after}`;
+      const name = axis === 0 ? 'height' : 'width';
+      throw check.shape(`the window covers ${extent} of the ${name}, the padded input has only ${padded}`);
+    }
+    const count = (ceilMode ? Math.ceil(room / stride) : Math.floor(room / stride)) + 1;
+    return ceilMode && (count - 1) * stride >= input + before ? count - 1 : count;
+  }) as [number, number];
+}
+
+/** Pooling has nothing to say about a window that covers only padding. */
+export function checkWindows(
+  check: Check,
+  size: readonly [number, number],
+  window: Window,
+  output: readonly [number, number],
+) {
+  for (const axis of [0, 1]) {
+    const { before, after, kernel, stride, dilation } = along(window, axis);
+    const half = Math.floor((dilation * (kernel - 1) + 1) / 2);
+    if (before > half || after > half) {
+      throw check.argument(`padding must be at most half the window (${half}), got ${Math.max(before, after)}`);
+    }
+    const input = size[axis] as number;
+    const inside = (start: number) =>
+      Array.from({ length: kernel }, (_, i) => start + i * dilation).some((place) => place >= 0 && place < input);
+    for (let i = 0; i < (output[axis] as number); i++) {
+      if (!inside(i * stride - before)) {
+        throw check.shape(`a window holds nothing but padding (input ${input}, kernel ${kernel}, padding ${before})`);
+      }
+    }
+  }
+}
+
+function along({ kernel, stride, padding, dilation }: Window, axis: number) {
+  return {
+    kernel: kernel[axis] as number,
+    stride: stride[axis] as number,
+    dilation: dilation[axis] as number,
+    before: padding[axis] as number,
+    after: padding[axis + 2] as number,
+  };
+}
