@@ -11,7 +11,7 @@ struct bfloat16 {
 
   bfloat16() = default;
   explicit constexpr bfloat16(float value) : bits(round(value)) {}
-  explicit constexpr operator float() const { return std::bit_cast<float>(uint32_t{bits} << 16); }
+  constexpr operator float() const { return std::bit_cast<float>(uint32_t{bits} << 16); }
 
  private:
   // To nearest, ties to even; a NaN stays a (quiet) NaN of the same sign.

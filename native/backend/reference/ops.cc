@@ -1,0 +1,52 @@
+#include "backend/reference/ops.h"
+
+namespace node_cudnn::reference {
+
+const std::vector<OpEntry>& op_table() {
+  static const std::vector<OpEntry> table{
+      {"add", prepare_add},
+      {"augment", prepare_augment},
+      {"avg_pool2d", prepare_avg_pool2d},
+      {"avg_pool2d_grad", prepare_avg_pool2d_grad},
+      {"batch_norm", prepare_batch_norm},
+      {"batch_norm_relu", prepare_batch_norm_relu},
+      {"batch_norm_add_relu", prepare_batch_norm_add_relu},
+      {"batch_norm_grad", prepare_batch_norm_grad},
+      {"batch_norm_relu_grad", prepare_batch_norm_relu_grad},
+      {"batch_norm_add_relu_grad", prepare_batch_norm_add_relu_grad},
+      {"batch_norm_inference", prepare_batch_norm_inference},
+      {"batch_norm_inference_relu", prepare_batch_norm_inference_relu},
+      {"batch_norm_inference_add_relu", prepare_batch_norm_inference_add_relu},
+      {"batch_norm_inference_grad", prepare_batch_norm_inference_grad},
+      {"bias_grad", prepare_bias_grad},
+      {"cast", prepare_cast},
+      {"clip_grad_norm", prepare_clip_grad_norm},
+      {"conv2d", prepare_conv2d},
+      {"conv2d_dgrad", prepare_conv2d_dgrad},
+      {"conv2d_wgrad", prepare_conv2d_wgrad},
+      {"fill", prepare_fill},
+      {"flatten", prepare_flatten},
+      {"gather", prepare_gather},
+      {"global_avg_pool", prepare_global_avg_pool},
+      {"global_avg_pool_grad", prepare_global_avg_pool_grad},
+      {"increment", prepare_increment},
+      {"linear", prepare_linear},
+      {"linear_dgrad", prepare_linear_dgrad},
+      {"linear_wgrad", prepare_linear_wgrad},
+      {"max_pool2d", prepare_max_pool2d},
+      {"max_pool2d_grad", prepare_max_pool2d_grad},
+      {"relu", prepare_relu},
+      {"relu_grad", prepare_relu_grad},
+      {"ring_write", prepare_ring_write},
+      {"sgd_update", prepare_sgd_update},
+      {"softmax_cross_entropy", prepare_softmax_cross_entropy},
+      {"softmax_cross_entropy_grad", prepare_softmax_cross_entropy_grad},
+      {"subsample_pad", prepare_subsample_pad},
+      {"subsample_pad_grad", prepare_subsample_pad_grad},
+      {"topk_correct", prepare_topk_correct},
+      {"unflatten", prepare_unflatten},
+  };
+  return table;
+}
+
+}  // namespace node_cudnn::reference

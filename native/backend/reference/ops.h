@@ -1,0 +1,59 @@
+// The table of ops: docs/ops.md, one prepare function each, in the file of its family.
+#pragma once
+
+#include "backend/reference/op.h"
+
+namespace node_cudnn::reference {
+
+using Prepare = Prepared (*)(const Op& op);
+
+struct OpEntry {
+  const char* name;
+  Prepare prepare;
+};
+
+const std::vector<OpEntry>& op_table();
+
+Prepared prepare_add(const Op& op);
+Prepared prepare_augment(const Op& op);
+Prepared prepare_avg_pool2d(const Op& op);
+Prepared prepare_avg_pool2d_grad(const Op& op);
+Prepared prepare_batch_norm(const Op& op);
+Prepared prepare_batch_norm_relu(const Op& op);
+Prepared prepare_batch_norm_add_relu(const Op& op);
+Prepared prepare_batch_norm_grad(const Op& op);
+Prepared prepare_batch_norm_relu_grad(const Op& op);
+Prepared prepare_batch_norm_add_relu_grad(const Op& op);
+Prepared prepare_batch_norm_inference(const Op& op);
+Prepared prepare_batch_norm_inference_relu(const Op& op);
+Prepared prepare_batch_norm_inference_add_relu(const Op& op);
+Prepared prepare_batch_norm_inference_grad(const Op& op);
+Prepared prepare_bias_grad(const Op& op);
+Prepared prepare_cast(const Op& op);
+Prepared prepare_clip_grad_norm(const Op& op);
+Prepared prepare_conv2d(const Op& op);
+Prepared prepare_conv2d_dgrad(const Op& op);
+Prepared prepare_conv2d_wgrad(const Op& op);
+Prepared prepare_fill(const Op& op);
+Prepared prepare_flatten(const Op& op);
+Prepared prepare_gather(const Op& op);
+Prepared prepare_global_avg_pool(const Op& op);
+Prepared prepare_global_avg_pool_grad(const Op& op);
+Prepared prepare_increment(const Op& op);
+Prepared prepare_linear(const Op& op);
+Prepared prepare_linear_dgrad(const Op& op);
+Prepared prepare_linear_wgrad(const Op& op);
+Prepared prepare_max_pool2d(const Op& op);
+Prepared prepare_max_pool2d_grad(const Op& op);
+Prepared prepare_relu(const Op& op);
+Prepared prepare_relu_grad(const Op& op);
+Prepared prepare_ring_write(const Op& op);
+Prepared prepare_sgd_update(const Op& op);
+Prepared prepare_softmax_cross_entropy(const Op& op);
+Prepared prepare_softmax_cross_entropy_grad(const Op& op);
+Prepared prepare_subsample_pad(const Op& op);
+Prepared prepare_subsample_pad_grad(const Op& op);
+Prepared prepare_topk_correct(const Op& op);
+Prepared prepare_unflatten(const Op& op);
+
+}  // namespace node_cudnn::reference

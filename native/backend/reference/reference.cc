@@ -1,0 +1,71 @@
+#include "backend/reference/reference.h"
+
+#include <algorithm>
+#include <cstring>
+#include <new>
+
+#include "backend/reference/ops.h"
+
+namespace node_cudnn {
+namespace {
+
+using reference::op_table;
+
+constexpr std::align_val_t alignment{256};
+
+class ReferenceBackend : public Backend {
+ public:
+  std::string description() const override { return "reference: plain loops, sums in float64, one thread"; }
+
+  std::vector<std::string> features() const override {
+    std::vector<std::string> features{"dtype:float32", "dtype:float64", "dtype:bfloat16"};
+    for (const auto& entry : op_table()) features.push_back(std::string("op:") + entry.name);
+    return features;
+  }
+
+  int threads() const override { return 1; }
+
+  size_t bytes(const ValueType& type) const override {
+    return static_cast<size_t>(elements(type.shape)) * size_of(type.dtype);
+  }
+
+  Prepared prepare(const Graph& graph, const Node& node) override {
+    const reference::Op op(graph, node);
+    for (const auto& entry : op_table())
+      if (node.op == entry.name) return entry.prepare(op);
+    op.fail("the reference back end has no such op; docs/ops.md lists them all");
+  }
+
+  void* allocate(size_t bytes) override {
+    void* address = ::operator new(std::max<size_t>(bytes, 1), alignment);
+    return std::memset(address, 0, bytes);
+  }
+  void release(void* address) noexcept override { ::operator delete(address, alignment); }
+
+  void write(const ValueType& type, const void* host, void* device) override {
+    if (type.dtype != DType::bfloat16) {
+      std::memcpy(device, host, bytes(type));
+      return;
+    }
+    const auto* from = static_cast<const float*>(host);
+    std::transform(from, from + elements(type.shape), static_cast<bfloat16*>(device),
+                   [](float value) { return bfloat16(value); });
+  }
+
+  void read(const ValueType& type, const void* device, void* host) override {
+    if (type.dtype != DType::bfloat16) {
+      std::memcpy(host, device, bytes(type));
+      return;
+    }
+    const auto* from = static_cast<const bfloat16*>(device);
+    std::copy(from, from + elements(type.shape), static_cast<float*>(host));
+  }
+
+  void synchronise() override {}
+};
+
+}  // namespace
+
+std::unique_ptr<Backend> make_reference_backend(const BackendOptions&) { return std::make_unique<ReferenceBackend>(); }
+
+}  // namespace node_cudnn
