@@ -20,65 +20,75 @@ typedef float Vec __attribute__((vector_size(B * sizeof(float)), may_alias));
 inline Vec load(const float* p) { return *reinterpret_cast<const Vec*>(p); }
 inline void store(float* p, Vec v) { *reinterpret_cast<Vec*>(p) = v; }
 
-// The three transforms of the algorithm and their transposes, on one line of vectors with a stride.
-inline void input_line(const Vec* d, int stride, Vec* v, int out) {  // B^T
-  const Vec d0 = d[0], d1 = d[stride], d2 = d[2 * stride], d3 = d[3 * stride], d4 = d[4 * stride], d5 = d[5 * stride];
-  const Vec a = d4 - 4.0f * d2, b = d3 - 4.0f * d1, c = d4 - d2, e = 2.0f * (d3 - d1);
-  v[0] = 4.0f * d0 - 5.0f * d2 + d4;
-  v[out] = a + b;
-  v[2 * out] = a - b;
-  v[3 * out] = c + e;
-  v[4 * out] = c - e;
-  v[5 * out] = 4.0f * d1 - 5.0f * d3 + d5;
+// The three transforms of the algorithm on one line of a tile, and the transposes of two of them.
+inline void input_line(const Vec (&d)[6], Vec (&v)[6]) {  // B^T
+  const Vec a = d[4] - 4.0f * d[2], b = d[3] - 4.0f * d[1], c = d[4] - d[2], e = 2.0f * (d[3] - d[1]);
+  v[0] = 4.0f * d[0] - 5.0f * d[2] + d[4];
+  v[1] = a + b;
+  v[2] = a - b;
+  v[3] = c + e;
+  v[4] = c - e;
+  v[5] = 4.0f * d[1] - 5.0f * d[3] + d[5];
 }
 
-inline void output_line(const Vec* m, int stride, Vec* y, int out) {  // A^T
-  const Vec m0 = m[0], m1 = m[stride], m2 = m[2 * stride], m3 = m[3 * stride], m4 = m[4 * stride], m5 = m[5 * stride];
-  const Vec p = m1 + m2, q = m1 - m2, r = m3 + m4, s = m3 - m4;
-  y[0] = m0 + p + r;
-  y[out] = q + 2.0f * s;
-  y[2 * out] = p + 4.0f * r;
-  y[3 * out] = q + 8.0f * s + m5;
+inline void output_line(const Vec (&m)[6], Vec (&y)[4]) {  // A^T
+  const Vec p = m[1] + m[2], q = m[1] - m[2], r = m[3] + m[4], s = m[3] - m[4];
+  y[0] = m[0] + p + r;
+  y[1] = q + 2.0f * s;
+  y[2] = p + 4.0f * r;
+  y[3] = q + 8.0f * s + m[5];
 }
 
-inline void output_gradient_line(const Vec* y, int stride, Vec* m, int out) {  // A
-  const Vec y0 = y[0], y1 = y[stride], y2 = y[2 * stride], y3 = y[3 * stride];
-  const Vec even = y0 + y2, odd = y1 + y3, even4 = y0 + 4.0f * y2, odd4 = 2.0f * y1 + 8.0f * y3;
-  m[0] = y0;
-  m[out] = even + odd;
-  m[2 * out] = even - odd;
-  m[3 * out] = even4 + odd4;
-  m[4 * out] = even4 - odd4;
-  m[5 * out] = y3;
+inline void output_gradient_line(const Vec (&y)[4], Vec (&m)[6]) {  // A
+  const Vec even = y[0] + y[2], odd = y[1] + y[3];
+  const Vec even4 = y[0] + 4.0f * y[2], odd4 = 2.0f * y[1] + 8.0f * y[3];
+  m[0] = y[0];
+  m[1] = even + odd;
+  m[2] = even - odd;
+  m[3] = even4 + odd4;
+  m[4] = even4 - odd4;
+  m[5] = y[3];
 }
 
-inline void filter_line(const Vec* g, int stride, Vec* u, int out) {  // G
-  const Vec g0 = g[0], g1 = g[stride], g2 = g[2 * stride];
-  const Vec s = (g0 + g2) * (-1.0f / 6), t = g1 * (1.0f / 6), p = g0 * (1.0f / 24) + g2 * (1.0f / 6),
-            q = g1 * (1.0f / 12);
-  u[0] = g0 * 0.25f;
-  u[out] = s - t;
-  u[2 * out] = s + t;
-  u[3 * out] = p + q;
-  u[4 * out] = p - q;
-  u[5 * out] = g2;
+inline void filter_line(const Vec (&g)[3], Vec (&u)[6]) {  // G
+  const Vec s = (g[0] + g[2]) * (-1.0f / 6), t = g[1] * (1.0f / 6);
+  const Vec p = g[0] * (1.0f / 24) + g[2] * (1.0f / 6), q = g[1] * (1.0f / 12);
+  u[0] = g[0] * 0.25f;
+  u[1] = s - t;
+  u[2] = s + t;
+  u[3] = p + q;
+  u[4] = p - q;
+  u[5] = g[2];
 }
 
-inline void filter_gradient_line(const Vec* u, int stride, Vec* g, int out) {  // G^T
-  const Vec u0 = u[0], u1 = u[stride], u2 = u[2 * stride], u3 = u[3 * stride], u4 = u[4 * stride], u5 = u[5 * stride];
-  const Vec a = (u1 + u2) * (-1.0f / 6), b = u3 + u4;
-  g[0] = 0.25f * u0 + a + b * (1.0f / 24);
-  g[out] = (u2 - u1) * (1.0f / 6) + (u3 - u4) * (1.0f / 12);
-  g[2 * out] = a + b * (1.0f / 6) + u5;
+inline void filter_gradient_line(const Vec (&u)[6], Vec (&g)[3]) {  // G^T
+  const Vec a = (u[1] + u[2]) * (-1.0f / 6), b = u[3] + u[4];
+  g[0] = 0.25f * u[0] + a + b * (1.0f / 24);
+  g[1] = (u[2] - u[1]) * (1.0f / 6) + (u[3] - u[4]) * (1.0f / 12);
+  g[2] = a + b * (1.0f / 6) + u[5];
 }
 
-template <int Rows, int Columns, int OutRows, int OutColumns, void (*Line)(const Vec*, int, Vec*, int)>
-inline void both_ways(const Vec* in, Vec* out) {
-  Vec half[OutRows * Columns];
+// Applies a line transform to the columns, then to the rows of a tile: `read(row, column)`, `write(row, column,
+// vector)`.
+template <int In, int Out, void (*Line)(const Vec (&)[In], Vec (&)[Out]), class Read, class Write>
+[[gnu::always_inline]] inline void both_ways(Read read, Write write) {
+  Vec half[Out][In];
 #pragma GCC unroll 6
-  for (int j = 0; j < Columns; ++j) Line(in + j, Columns, half + j, Columns);
+  for (int j = 0; j < In; ++j) {
+    Vec in[In], out[Out];
 #pragma GCC unroll 6
-  for (int i = 0; i < OutRows; ++i) Line(half + i * Columns, 1, out + i * OutColumns, 1);
+    for (int i = 0; i < In; ++i) in[i] = read(i, j);
+    Line(in, out);
+#pragma GCC unroll 6
+    for (int i = 0; i < Out; ++i) half[i][j] = out[i];
+  }
+#pragma GCC unroll 6
+  for (int i = 0; i < Out; ++i) {
+    Vec out[Out];
+    Line(half[i], out);
+#pragma GCC unroll 6
+    for (int j = 0; j < Out; ++j) write(i, j, out[j]);
+  }
 }
 
 int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
@@ -93,67 +103,69 @@ Tile tile_at(const WinogradShape& s, int64_t index) {
   return {index / per_image, within / s.tile_columns() * 4, within % s.tile_columns() * 4};
 }
 
-// Reads a Size x Size window of one channel block whose corner may lie outside; what lies outside is zero.
-template <int Size>
-inline void read_window(const float* plane, int64_t height, int64_t width, int64_t top, int64_t left, Vec* d) {
-  if (top >= 0 && left >= 0 && top + Size <= height && left + Size <= width) {
-    for (int i = 0; i < Size; ++i)
-      for (int j = 0; j < Size; ++j) d[i * Size + j] = load(plane + ((top + i) * width + left + j) * B);
-    return;
-  }
-  for (int i = 0; i < Size; ++i)
-    for (int j = 0; j < Size; ++j) {
-      const int64_t y = top + i, x = left + j;
-      const bool inside = y >= 0 && y < height && x >= 0 && x < width;
-      d[i * Size + j] = inside ? load(plane + (y * width + x) * B) : Vec{};
-    }
+inline void advance(const WinogradShape& s, Tile& tile) {
+  if ((tile.column += 4) < s.out_w) return;
+  tile.column = 0;
+  if ((tile.row += 4) < s.out_h) return;
+  tile.row = 0;
+  ++tile.image;
 }
 
-inline void write_window(float* plane, int64_t height, int64_t width, int64_t top, int64_t left, const Vec* y) {
-  const int64_t rows = smaller(4, height - top), columns = smaller(4, width - left);
-  for (int64_t i = 0; i < rows; ++i)
-    for (int64_t j = 0; j < columns; ++j) store(plane + ((top + i) * width + left + j) * B, y[i * 4 + j]);
+// Transforms a window of one channel block into v, position k going to v + k * stride. The window's corner may lie
+// outside; what lies outside is zero.
+template <int In, void (*Line)(const Vec (&)[In], Vec (&)[6])>
+inline void transform_window(const float* plane, int64_t height, int64_t width, int64_t top, int64_t left, float* v,
+                             int64_t stride) {
+  const auto write = [=](int i, int j, Vec value) { store(v + (i * 6 + j) * stride, value); };
+  const float* corner = plane + (top * width + left) * B;
+  if (top >= 0 && left >= 0 && top + In <= height && left + In <= width)
+    both_ways<In, 6, Line>([=](int i, int j) { return load(corner + (i * width + j) * B); }, write);
+  else
+    both_ways<In, 6, Line>(
+        [=](int i, int j) {
+          const int64_t y = top + i, x = left + j;
+          return y >= 0 && y < height && x >= 0 && x < width ? load(corner + (i * width + j) * B) : Vec{};
+        },
+        write);
 }
 
 // v[36][chunk][inputs] from the tiles first .. first + count.
 void transform_input(const WinogradShape& s, const float* x, int64_t first, int64_t count, int64_t chunk, float* v) {
   const int64_t blocks = s.inputs / B, plane = s.in_h * s.in_w * B;
-  for (int64_t t = 0; t < count; ++t) {
-    const Tile tile = tile_at(s, first + t);
-    for (int64_t cb = 0; cb < blocks; ++cb) {
-      Vec d[36], r[36];
-      read_window<6>(x + (tile.image * blocks + cb) * plane, s.in_h, s.in_w, tile.row - s.top, tile.column - s.left, d);
-      both_ways<6, 6, 6, 6, input_line>(d, r);
-      for (int k = 0; k < 36; ++k) store(v + (k * chunk + t) * s.inputs + cb * B, r[k]);
-    }
-  }
-}
-
-// y from m[36][outputs / B][chunk][B].
-void transform_output(const WinogradShape& s, const float* m, int64_t first, int64_t count, int64_t chunk, float* y) {
-  const int64_t blocks = s.outputs / B, plane = s.out_h * s.out_w * B;
-  for (int64_t t = 0; t < count; ++t) {
-    const Tile tile = tile_at(s, first + t);
-    for (int64_t ob = 0; ob < blocks; ++ob) {
-      Vec d[36], r[16];
-      for (int k = 0; k < 36; ++k) d[k] = load(m + ((k * blocks + ob) * chunk + t) * B);
-      both_ways<6, 6, 4, 4, output_line>(d, r);
-      write_window(y + (tile.image * blocks + ob) * plane, s.out_h, s.out_w, tile.row, tile.column, r);
-    }
-  }
+  Tile tile = tile_at(s, first);
+  for (int64_t t = 0; t < count; ++t, advance(s, tile))
+    for (int64_t cb = 0; cb < blocks; ++cb)
+      transform_window<6, input_line>(x + (tile.image * blocks + cb) * plane, s.in_h, s.in_w, tile.row - s.top,
+                                      tile.column - s.left, v + t * s.inputs + cb * B, chunk * s.inputs);
 }
 
 // d[36][outputs / B][chunk][B] from the tiles of dy.
 void transform_output_gradient(const WinogradShape& s, const float* dy, int64_t first, int64_t count, int64_t chunk,
                                float* d) {
   const int64_t blocks = s.outputs / B, plane = s.out_h * s.out_w * B;
-  for (int64_t t = 0; t < count; ++t) {
-    const Tile tile = tile_at(s, first + t);
+  Tile tile = tile_at(s, first);
+  for (int64_t t = 0; t < count; ++t, advance(s, tile))
+    for (int64_t ob = 0; ob < blocks; ++ob)
+      transform_window<4, output_gradient_line>(dy + (tile.image * blocks + ob) * plane, s.out_h, s.out_w, tile.row,
+                                                tile.column, d + (ob * chunk + t) * B, blocks * chunk * B);
+}
+
+// y from m[36][outputs / B][chunk][B].
+void transform_output(const WinogradShape& s, const float* m, int64_t first, int64_t count, int64_t chunk, float* y) {
+  const int64_t blocks = s.outputs / B, plane = s.out_h * s.out_w * B, stride = blocks * chunk * B;
+  Tile tile = tile_at(s, first);
+  for (int64_t t = 0; t < count; ++t, advance(s, tile)) {
+    const int64_t rows = s.out_h - tile.row, columns = s.out_w - tile.column;
     for (int64_t ob = 0; ob < blocks; ++ob) {
-      Vec y[16], r[36];
-      read_window<4>(dy + (tile.image * blocks + ob) * plane, s.out_h, s.out_w, tile.row, tile.column, y);
-      both_ways<4, 4, 6, 6, output_gradient_line>(y, r);
-      for (int k = 0; k < 36; ++k) store(d + ((k * blocks + ob) * chunk + t) * B, r[k]);
+      const float* mt = m + (ob * chunk + t) * B;
+      float* corner = y + (tile.image * blocks + ob) * plane + (tile.row * s.out_w + tile.column) * B;
+      const auto read = [=](int i, int j) { return load(mt + (i * 6 + j) * stride); };
+      if (rows >= 4 && columns >= 4)
+        both_ways<6, 4, output_line>(read, [=](int i, int j, Vec v) { store(corner + (i * s.out_w + j) * B, v); });
+      else
+        both_ways<6, 4, output_line>(read, [=](int i, int j, Vec v) {
+          if (i < rows && j < columns) store(corner + (i * s.out_w + j) * B, v);
+        });
     }
   }
 }
@@ -250,7 +262,7 @@ void reduce(const WinogradShape& s, const float* v, const float* d, float* du, i
 
 // Tiles per pass: both transformed tensors stay in the second-level cache, but the filters are read often enough.
 int64_t chunk_tiles(const WinogradShape& s) {
-  constexpr int64_t cache_bytes = 512 * 1024;
+  constexpr int64_t cache_bytes = 256 * 1024;
   const int64_t fitting = cache_bytes / (36 * 4 * (s.inputs + s.outputs)) / max_rows * max_rows;
   return larger(fitting, 4 * max_rows);
 }
@@ -283,22 +295,18 @@ void accumulate_gradient(const WinogradShape& s, const float* x, const float* dy
   }
 }
 
-void write_filter(const Vec* g, float* u, int64_t position_stride) {
-  Vec r[36];
-  both_ways<3, 3, 6, 6, filter_line>(g, r);
-  for (int k = 0; k < 36; ++k) store(u + k * position_stride, r[k]);
+// g: nine vectors, one filter of B outputs.
+inline void write_filter(const float* g, int64_t g_stride, float* u, int64_t u_stride) {
+  both_ways<3, 6, filter_line>([=](int i, int j) { return load(g + (i * 3 + j) * g_stride); },
+                               [=](int i, int j, Vec v) { store(u + (i * 6 + j) * u_stride, v); });
 }
 
 void transform_filter(const float* w, float* u, int64_t outputs, int64_t inputs, int64_t begin, int64_t end) {
   const int64_t in_blocks = inputs / B;
   for (int64_t pair = begin; pair < end; ++pair) {
     const int64_t ob = pair / in_blocks, ib = pair % in_blocks;
-    const float* block = w + pair * 9 * B * B;
-    for (int64_t i = 0; i < B; ++i) {
-      Vec g[9];
-      for (int k = 0; k < 9; ++k) g[k] = load(block + (k * B + i) * B);
-      write_filter(g, u + (ob * inputs + ib * B + i) * B, outputs * inputs);
-    }
+    for (int64_t i = 0; i < B; ++i)
+      write_filter(w + (pair * 9 * B + i) * B, B * B, u + (ob * inputs + ib * B + i) * B, outputs * inputs);
   }
 }
 
@@ -311,23 +319,20 @@ void transform_filter_turned(const float* w, float* u, int64_t outputs, int64_t 
     for (int64_t k = 0; k < 9; ++k)
       for (int64_t i = 0; i < B; ++i)
         for (int64_t o = 0; o < B; ++o) turned[((8 - k) * B + o) * B + i] = block[(k * B + i) * B + o];
-    for (int64_t o = 0; o < B; ++o) {
-      Vec g[9];
-      for (int k = 0; k < 9; ++k) g[k] = load(turned + (k * B + o) * B);
-      write_filter(g, u + (ib * outputs + ob * B + o) * B, outputs * inputs);
-    }
+    for (int64_t o = 0; o < B; ++o)
+      write_filter(turned + o * B, B * B, u + (ib * outputs + ob * B + o) * B, outputs * inputs);
   }
 }
 
 void transform_gradient(const float* du, float* dw, int64_t outputs, int64_t inputs, int64_t begin, int64_t end) {
-  const int64_t in_blocks = inputs / B;
+  const int64_t in_blocks = inputs / B, stride = outputs * inputs;
   for (int64_t pair = begin; pair < end; ++pair) {
     const int64_t ob = pair / in_blocks, ib = pair % in_blocks;
     for (int64_t i = 0; i < B; ++i) {
-      Vec d[36], g[9];
-      for (int k = 0; k < 36; ++k) d[k] = load(du + k * outputs * inputs + (ob * inputs + ib * B + i) * B);
-      both_ways<6, 6, 3, 3, filter_gradient_line>(d, g);
-      for (int k = 0; k < 9; ++k) store(dw + ((pair * 9 + k) * B + i) * B, g[k]);
+      const float* from = du + (ob * inputs + ib * B + i) * B;
+      float* to = dw + (pair * 9 * B + i) * B;
+      both_ways<6, 3, filter_gradient_line>([=](int k, int l) { return load(from + (k * 6 + l) * stride); },
+                                            [=](int k, int l, Vec v) { store(to + (k * 3 + l) * B * B, v); });
     }
   }
 }
