@@ -4,8 +4,14 @@ export class DataError extends Error {
   readonly file: string;
   readonly cure: string;
 
-  constructor(file: string, problem: string, cure: string, cause?: unknown) {
-    super(`${file}: ${problem}. ${cure}.`, cause === undefined ? undefined : { cause });
+  constructor(
+    file: string,
+    problem: string,
+    cure: string,
+    more: { cause?: unknown; details?: readonly string[] } = {},
+  ) {
+    const details = (more.details ?? []).map((line) => `\n  ${line}`).join('');
+    super(`${file}: ${problem}. ${cure}.${details}`, more.cause === undefined ? undefined : { cause: more.cause });
     this.file = file;
     this.cure = cure;
   }
