@@ -1,5 +1,6 @@
 // Command-line options as data: parsing, help and error messages come from one table.
 import { parseArgs } from 'node:util';
+import { closest } from '../graph/index.ts';
 
 /** A mistake in the command line: exit code 2. */
 export class UsageError extends Error {
@@ -130,27 +131,10 @@ function unknownFlag(command: string, flag: string, known: readonly string[]): s
   return `unknown flag ${flag}${suggestion(flag, flags)}; node-cudnn ${command} --help lists all`;
 }
 
-/** ", did you mean X?" for the nearest candidate, where one is near. */
+/** "; did you mean X?" with the nearest candidate. */
 export function suggestion(word: string, candidates: readonly string[]): string {
-  const ranked = candidates
-    .map((candidate) => ({ candidate, distance: editDistance(word, candidate) }))
-    .sort((a, b) => a.distance - b.distance);
-  const nearest = ranked[0];
-  if (nearest === undefined || nearest.distance > Math.max(2, word.length / 3)) return '';
-  return `; did you mean ${nearest.candidate}?`;
-}
-
-function editDistance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, j) => j);
-  for (let i = 1; i <= a.length; i += 1) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j += 1) {
-      const substitute = (row[j - 1] as number) + (a[i - 1] === b[j - 1] ? 0 : 1);
-      next.push(Math.min(substitute, (row[j] as number) + 1, (next[j - 1] as number) + 1));
-    }
-    row = next;
-  }
-  return row[b.length] as number;
+  const [nearest] = closest(word, candidates, 1);
+  return nearest === undefined ? '' : `; did you mean ${nearest}?`;
 }
 
 export function helpOf(usage: string, purpose: string, options: Options, examples: readonly string[]): string {

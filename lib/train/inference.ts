@@ -1,0 +1,221 @@
+// What a model says about pictures: loss and accuracy over a set, logits for pictures of one's own.
+import type { ImageSet } from '../data/types.ts';
+import type { Graph } from '../graph/index.ts';
+import type { Module } from '../nn/index.ts';
+import { compile, type Device, type Program, type State, variablesOf } from '../program.ts';
+import { type Checkpoint, checkSameVariables, type ModelInfo } from './checkpoint.ts';
+import { TrainingError } from './errors.ts';
+import { type AmpDtype, evaluationGraph, type ForwardOptions, predictionGraph, ringLength } from './step.ts';
+
+export interface Evaluation {
+  readonly images: number;
+  readonly loss: number;
+  /** Fractions. `top5` counts the five likeliest classes, or all where there are fewer. */
+  readonly top1: number;
+  readonly top5: number;
+}
+
+/** Classes from the likeliest down, their probabilities, and the logits in the order of the model's classes. */
+export interface Prediction {
+  readonly labels: readonly string[];
+  readonly probabilities: readonly number[];
+  readonly logits: readonly number[];
+}
+
+const stepsPerCall = 4;
+
+/** Evaluates the set that is resident in `state` (see evaluationGraph). */
+export class Evaluator {
+  readonly #program: Program;
+  readonly #state: State;
+  readonly #set: ImageSet;
+  readonly #batchSize: number;
+
+  private constructor(program: Program, state: State, set: ImageSet, batchSize: number) {
+    this.#program = program;
+    this.#state = state;
+    this.#set = set;
+    this.#batchSize = batchSize;
+  }
+
+  static async create(
+    device: Device,
+    state: State,
+    graph: Graph,
+    set: ImageSet,
+    batchSize: number,
+  ): Promise<Evaluator> {
+    return new Evaluator(await compile(graph, { device, state }), state, set, batchSize);
+  }
+
+  async evaluate(): Promise<Evaluation> {
+    const { count } = this.#set;
+    await this.#state.write('evaluation.step', Int32Array.of(0));
+    const sums = { loss: 0, top1: 0, top5: 0 };
+    const batches = Math.ceil(count / this.#batchSize);
+    for (let from = 0; from < batches; from += stepsPerCall) {
+      const to = Math.min(from + stepsPerCall, batches);
+      await this.#program.run(to - from, this.#inputs(from, to));
+      await this.#collect(from, to, sums);
+    }
+    return { images: count, loss: sums.loss / count, top1: sums.top1 / count, top5: sums.top5 / count };
+  }
+
+  close(): void {
+    this.#program.close();
+  }
+
+  /** Rows beyond the set show its first picture and carry label -1, which counts nowhere. */
+  #inputs(from: number, to: number): { indices: Int32Array; labels: Int32Array } {
+    const first = from * this.#batchSize;
+    const indices = new Int32Array((to - from) * this.#batchSize);
+    const labels = new Int32Array(indices.length).fill(-1);
+    const rows = Math.min(indices.length, this.#set.count - first);
+    for (let row = 0; row < rows; row += 1) indices[row] = first + row;
+    labels.set(this.#set.labels.subarray(first, first + rows));
+    return { indices, labels };
+  }
+
+  async #collect(from: number, to: number, sums: { loss: number; top1: number; top5: number }): Promise<void> {
+    const loss = await this.#state.read('evaluation.loss');
+    const top1 = await this.#state.read('evaluation.top1');
+    const top5 = await this.#state.read('evaluation.top5');
+    for (let batch = from; batch < to; batch += 1) {
+      const at = batch % ringLength;
+      const valid = Math.min(this.#batchSize, this.#set.count - batch * this.#batchSize);
+      sums.loss += (loss[at] as number) * valid;
+      sums.top1 += top1[at] as number;
+      sums.top5 += top5[at] as number;
+    }
+  }
+}
+
+/** Predicts pictures [count, height, width, channels] of uint8, batch by batch. */
+export class Predictor {
+  readonly #program: Program;
+  readonly #info: ModelInfo;
+  readonly #batchSize: number;
+
+  private constructor(program: Program, info: ModelInfo, batchSize: number) {
+    this.#program = program;
+    this.#info = info;
+    this.#batchSize = batchSize;
+  }
+
+  static async create(
+    device: Device,
+    state: State,
+    graph: Graph,
+    info: ModelInfo,
+    batchSize: number,
+  ): Promise<Predictor> {
+    return new Predictor(await compile(graph, { device, state, keep: ['logits'] }), info, batchSize);
+  }
+
+  async predict(images: Uint8Array): Promise<Prediction[]> {
+    const { height, width, channels } = this.#info.input;
+    const size = height * width * channels;
+    if (images.length % size !== 0) {
+      throw new TrainingError(
+        'ERR_OPTION',
+        `predict: ${images.length} bytes are no whole number of pictures of ${height}x${width}x${channels} (${size} bytes each)`,
+      );
+    }
+    const predictions: Prediction[] = [];
+    const batch = new Uint8Array(this.#batchSize * size);
+    for (let at = 0; at < images.length; at += batch.length) {
+      const part = images.subarray(at, at + batch.length);
+      batch.fill(0).set(part);
+      await this.#program.step({ images: batch });
+      const logits = (await this.#program.fetch('logits')) as Float32Array;
+      for (let row = 0; row < part.length / size; row += 1) predictions.push(this.#row(logits, row));
+    }
+    return predictions;
+  }
+
+  close(): void {
+    this.#program.close();
+  }
+
+  #row(logits: Float32Array, row: number): Prediction {
+    const { classes } = this.#info;
+    const values = Array.from(logits.subarray(row * classes.length, (row + 1) * classes.length));
+    const probabilities = softmax(values);
+    const order = classes.map((_, i) => i).sort((a, b) => (probabilities[b] as number) - (probabilities[a] as number));
+    return {
+      labels: order.map((i) => classes[i] as string),
+      probabilities: order.map((i) => probabilities[i] as number),
+      logits: values,
+    };
+  }
+}
+
+export function softmax(logits: readonly number[]): number[] {
+  const most = Math.max(...logits);
+  const powers = logits.map((value) => Math.exp(value - most));
+  const sum = powers.reduce((a, b) => a + b, 0);
+  return powers.map((power) => power / sum);
+}
+
+export interface InferenceOptions {
+  readonly device: Device;
+  /** Built as `checkpoint.info.model` says. */
+  readonly model: Module;
+  readonly checkpoint: Checkpoint;
+  readonly batchSize?: number;
+  readonly ampDtype?: AmpDtype;
+}
+
+export async function evaluateCheckpoint(options: InferenceOptions & { readonly set: ImageSet }): Promise<Evaluation> {
+  const forward = forwardOptions(options);
+  const graph = evaluationGraph({ ...forward, set: options.set });
+  const state = await loadedState(options, graph);
+  const evaluator = await Evaluator.create(options.device, state, graph, options.set, forward.batchSize);
+  try {
+    return await evaluator.evaluate();
+  } finally {
+    evaluator.close();
+    state.close();
+  }
+}
+
+export async function predictCheckpoint(
+  options: InferenceOptions & { readonly images: Uint8Array },
+): Promise<Prediction[]> {
+  const forward = forwardOptions(options);
+  const info = options.checkpoint.info.model;
+  const graph = predictionGraph({ ...forward, size: info.input });
+  const state = await loadedState(options, graph);
+  const predictor = await Predictor.create(options.device, state, graph, info, forward.batchSize);
+  try {
+    return await predictor.predict(options.images);
+  } finally {
+    predictor.close();
+    state.close();
+  }
+}
+
+function forwardOptions({
+  model,
+  checkpoint,
+  batchSize = 100,
+  ampDtype = 'float32',
+}: InferenceOptions): ForwardOptions {
+  return { model, batchSize, ampDtype, normalisation: checkpoint.info.model.normalisation };
+}
+
+async function loadedState({ device, model, checkpoint }: InferenceOptions, graph: Graph): Promise<State> {
+  const shapes = new Map(
+    [...model.namedParameters(), ...model.namedBuffers()].map(([name, { shape }]) => [name, shape] as const),
+  );
+  checkSameVariables(checkpoint, shapes, isOptimizerState);
+  const state = await device.createState(variablesOf(graph));
+  for (const name of shapes.keys()) {
+    await state.write(name, (checkpoint.variables.get(name) as { data: Float32Array }).data);
+  }
+  return state;
+}
+
+function isOptimizerState(name: string): boolean {
+  return name.startsWith('optimizer.') || name === 'step' || name === 'seed';
+}

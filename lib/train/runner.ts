@@ -1,0 +1,79 @@
+import { Sampler } from '../data/sampler.ts';
+import type { Schedule } from '../optim/index.ts';
+import type { Program, State } from '../program.ts';
+import { TrainingError } from './errors.ts';
+import type { StepRecords } from './metrics.ts';
+import { ringLength } from './step.ts';
+
+const secondsPerCall = 0.25;
+
+export interface RunnerOptions {
+  readonly program: Program;
+  readonly state: State;
+  readonly schedule: Schedule;
+  readonly batchSize: number;
+  readonly count: number;
+  readonly seed: number;
+  /** Fixed number of steps per native call; by default about a quarter of a second's worth. */
+  readonly stepsPerCall?: number | undefined;
+}
+
+/** Runs training steps, many per native call. Which steps share a call changes no result. */
+export class StepRunner {
+  readonly stepsPerEpoch: number;
+  readonly #options: RunnerOptions;
+  readonly #sampler: Sampler;
+  #order: { epoch: number; indices: Int32Array } | undefined;
+  #secondsPerStep = Infinity;
+
+  constructor(options: RunnerOptions) {
+    this.#options = options;
+    this.#sampler = new Sampler({ count: options.count, seed: options.seed });
+    this.stepsPerEpoch = Math.floor(options.count / options.batchSize);
+  }
+
+  /** How many steps the next call should run. */
+  get callLength(): number {
+    const wanted = this.#options.stepsPerCall ?? Math.max(1, Math.floor(secondsPerCall / this.#secondsPerStep));
+    return Math.min(wanted, ringLength);
+  }
+
+  /** Runs `steps` steps of one epoch (counted from 0), from its step `stepOfEpoch` on. */
+  async run(epoch: number, stepOfEpoch: number, steps: number): Promise<StepRecords & { seconds: number }> {
+    const { program, batchSize } = this.#options;
+    const first = epoch * this.stepsPerEpoch + stepOfEpoch;
+    const indices = this.#indices(epoch).subarray(stepOfEpoch * batchSize, (stepOfEpoch + steps) * batchSize);
+    const begin = performance.now();
+    await program.run(steps, { indices, learning_rate: this.#learningRates(first, steps) });
+    const records = await this.#records(first, steps);
+    const seconds = (performance.now() - begin) / 1000;
+    this.#secondsPerStep = seconds / steps;
+    return { ...records, seconds };
+  }
+
+  #indices(epoch: number): Int32Array {
+    if (this.#order?.epoch !== epoch) this.#order = { epoch, indices: this.#sampler.order(epoch) };
+    return this.#order.indices;
+  }
+
+  #learningRates(first: number, steps: number): Float32Array {
+    return Float32Array.from({ length: steps }, (_, i) => checkedRate(this.#options.schedule, first + i));
+  }
+
+  async #records(first: number, steps: number): Promise<StepRecords> {
+    const { state } = this.#options;
+    const losses = await state.read('ring.loss');
+    const correct = await state.read('ring.correct');
+    const slots = Array.from({ length: steps }, (_, i) => (first + i) % ringLength);
+    return { losses: slots.map((at) => losses[at] as number), correct: slots.map((at) => correct[at] as number) };
+  }
+}
+
+export function checkedRate(schedule: Schedule, step: number): number {
+  const rate = schedule(step);
+  if (Number.isFinite(rate) && rate >= 0) return rate;
+  throw new TrainingError(
+    'ERR_OPTION',
+    `learning rate of step ${step} is ${rate}; a schedule gives finite numbers from 0`,
+  );
+}

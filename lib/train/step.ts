@@ -1,0 +1,124 @@
+// The graphs of training, evaluation and prediction: from pictures in device memory to rings of metrics.
+import type { ImageSet } from '../data/types.ts';
+import { autocast, Graph, gradient, type Value } from '../graph/index.ts';
+import type { Module } from '../nn/index.ts';
+import {
+  type AugmentOptions,
+  augment,
+  gather,
+  increment,
+  ringWrite,
+  softmaxCrossEntropy,
+  topkCorrect,
+} from '../ops/index.ts';
+import type { Optimizer } from '../optim/index.ts';
+
+export type AmpDtype = 'float32' | 'bfloat16';
+
+export interface Normalisation {
+  readonly mean: readonly number[];
+  readonly std: readonly number[];
+}
+
+export interface ForwardOptions {
+  readonly model: Module;
+  readonly batchSize: number;
+  readonly normalisation: Normalisation;
+  readonly ampDtype: AmpDtype;
+}
+
+export interface TrainingStepOptions extends ForwardOptions {
+  readonly set: ImageSet;
+  readonly optimizer: Optimizer;
+  readonly augment: { readonly padding: number; readonly flip: boolean };
+  readonly smoothing: number;
+  readonly seed: number;
+}
+
+/** Steps whose metrics the device keeps; the most that one native call may run. */
+export const ringLength = 256;
+
+/** Variables that a checkpoint leaves out: they are made anew from the data, or live for one call. */
+export const transient: ReadonlySet<string> = new Set([
+  ...['data.images', 'data.labels', 'ring.loss', 'ring.correct'],
+  ...['evaluation.images', 'evaluation.step', 'evaluation.loss', 'evaluation.top1', 'evaluation.top5'],
+]);
+
+/** Inputs: indices int32 [B], learning_rate float32 [1]. The metrics of step s stand in the rings at s mod ringLength. */
+export function trainingGraph(options: TrainingStepOptions): Graph {
+  const { model, set, smoothing, optimizer } = options;
+  const graph = new Graph({ training: true });
+  const indices = graph.input('indices', { shape: [options.batchSize], dtype: 'int32' });
+  const seed = graph.variable('seed', { shape: [1], dtype: 'int32', initial: Int32Array.of(options.seed) });
+  const step = counter(graph, 'step');
+  const labels = gather(
+    graph.variable('data.labels', { shape: [set.count], dtype: 'int32', initial: set.labels }),
+    indices,
+  );
+  const images = gather(resident(graph, 'data.images', set), indices);
+  const logits = predict(images, options, { ...options.augment, random: { seed, step } });
+  graph.name(topkCorrect(logits, labels, { k: 1 }), 'correct');
+  graph.name(softmaxCrossEntropy(logits, labels, { smoothing }), 'loss');
+
+  const whole = inPrecision(graph, options.ampDtype);
+  const trained = model.namedParameters().filter(([, parameter]) => parameter.requiresGrad);
+  const parameters = trained.map(([name]) => whole.find(name));
+  const gradients = gradient(whole.find('loss'), parameters);
+  optimizer.update(whole, parameters, gradients, whole.input('learning_rate', { shape: [1] }));
+  record(whole, whole.find('step'), { 'ring.loss': whole.find('loss'), 'ring.correct': whole.find('correct') });
+  return whole;
+}
+
+/** Inputs: indices int32 [B], labels int32 [B], -1 for rows that fill the last batch up. */
+export function evaluationGraph(options: ForwardOptions & { readonly set: ImageSet }): Graph {
+  const graph = new Graph({ training: false });
+  const indices = graph.input('indices', { shape: [options.batchSize], dtype: 'int32' });
+  const labels = graph.input('labels', { shape: [options.batchSize], dtype: 'int32' });
+  const logits = predict(gather(resident(graph, 'evaluation.images', options.set), indices), options, {});
+  record(graph, counter(graph, 'evaluation.step'), {
+    'evaluation.loss': softmaxCrossEntropy(logits, labels),
+    'evaluation.top1': topkCorrect(logits, labels, { k: 1 }),
+    'evaluation.top5': topkCorrect(logits, labels, { k: Math.min(5, logits.shape[1] as number) }),
+  });
+  return inPrecision(graph, options.ampDtype);
+}
+
+/** Input: images uint8 [B, H, W, C]. Fetch 'logits' [B, K]. */
+export function predictionGraph(
+  options: ForwardOptions & {
+    readonly size: { readonly height: number; readonly width: number; readonly channels: number };
+  },
+): Graph {
+  const { height, width, channels } = options.size;
+  const graph = new Graph({ training: false });
+  const images = graph.input('images', { shape: [options.batchSize, height, width, channels], dtype: 'uint8' });
+  predict(images, options, {});
+  return inPrecision(graph, options.ampDtype);
+}
+
+function predict(images: Value, options: ForwardOptions, extra: Partial<AugmentOptions>): Value {
+  const { graph } = images;
+  const logits = options.model.call(augment(images, { ...options.normalisation, ...extra }));
+  return graph.name(logits, 'logits');
+}
+
+function resident(graph: Graph, name: string, set: ImageSet): Value {
+  const shape = [set.count, set.height, set.width, set.channels];
+  return graph.variable(name, { shape, dtype: 'uint8', initial: set.images });
+}
+
+function counter(graph: Graph, name: string): Value {
+  return graph.variable(name, { shape: [1], dtype: 'int32', initial: Int32Array.of(0) });
+}
+
+function inPrecision(graph: Graph, dtype: AmpDtype): Graph {
+  return dtype === 'float32' ? graph : autocast(graph, dtype);
+}
+
+/** Writes each metric to its ring, then counts the step. */
+function record(graph: Graph, step: Value, metrics: Readonly<Record<string, Value>>): void {
+  for (const [name, value] of Object.entries(metrics)) {
+    ringWrite(value, step, graph.variable(name, { shape: [ringLength], dtype: value.dtype }));
+  }
+  increment(step);
+}
