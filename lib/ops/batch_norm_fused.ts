@@ -7,7 +7,9 @@ import { relu, reluGrad } from './relu.ts';
 function normRelu(norm: string) {
   return (last: Node): Match | undefined => {
     const bn = last.op === 'relu' ? producedBy(last.inputs[0], norm) : undefined;
-    return bn && { ...bn, nodes: [bn, last], outputs: [last.outputs[0] as Value, ...bn.outputs.slice(1)] };
+    if (!bn) return undefined;
+    const outputs = [last.outputs[0] as Value, ...bn.outputs.slice(1)];
+    return { nodes: [bn, last], inputs: bn.inputs, outputs, attributes: bn.attributes };
   };
 }
 
@@ -25,7 +27,7 @@ function normAddRelu(norm: string) {
   };
 }
 
-/** ReLU gradient -> BN gradient, found from the latter, where the ReLU's input is `between` of the same normalisation. */
+/** ReLU gradient -> BN gradient, found from the latter, with what stands before the ReLU. */
 function gradientPair(last: Node) {
   const mask = last.op === 'batch_norm_grad' ? producedBy(last.inputs[0], 'relu_grad') : undefined;
   const activated = mask && producedBy(mask.inputs[1], 'relu');

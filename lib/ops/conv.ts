@@ -14,7 +14,7 @@ export interface Conv2dOptions extends WindowOptions {
 export function conv2d(x: Value, w: Value, options: Conv2dOptions = {}): Value {
   const { graph } = x;
   const check = new Check(graph, 'conv2d');
-  const [n, c, height, width] = check.activation('input', x);
+  const [n, , height, width] = check.activation('input', x);
   const [o, , kh, kw] = check.filter('weight', w);
   const window = windowOf(check, [kh, kw], options);
   const groups = check.integer('groups', options.groups ?? 1, 1);

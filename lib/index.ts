@@ -1,0 +1,31 @@
+// The public names.
+export {
+  ArgumentError,
+  autocast,
+  type DType,
+  type Format,
+  Graph,
+  type GraphOptions,
+  gradient,
+  graphText,
+  type HostArray,
+  type Node,
+  type Shape,
+  ShapeError,
+  type Value,
+  type ValueType,
+} from './graph/index.ts';
+export * from './models/index.ts';
+export * from './nn/index.ts';
+export * as ops from './ops/index.ts';
+export * from './optim/index.ts';
+export type { Plan, PlanRow, ProfileRow } from './plan.ts';
+export {
+  type CompileOptions,
+  compile,
+  Device,
+  type DeviceOptions,
+  type Inputs,
+  Program,
+} from './program.ts';
+export { State, type VariableSpec, variablesOf } from './state.ts';

@@ -1,0 +1,75 @@
+// The CIFAR networks of He et al. 2015 (section 4.2) and, with pre-activation, He et al. 2016.
+import { ArgumentError, type Value } from '../graph/index.ts';
+import { BatchNorm2d, type Conv2d, GlobalAvgPool, Linear, Module, ReLU, type Sequential } from '../nn/index.ts';
+import { BasicBlock, conv3x3, PreActBlock, type Shortcut, stage } from './blocks.ts';
+
+export interface CifarResNetOptions {
+  /** Layers with weights: 6n + 2, such as 20, 32, 44, 56, 110. */
+  readonly depth: number;
+  /** BN and ReLU before each convolution instead of after it. Default false. */
+  readonly preActivation?: boolean;
+  /** Default 10. */
+  readonly numClasses?: number;
+  /** Default 3. */
+  readonly inChannels?: number;
+  /** Where a stage halves the map: A, zero channels (default), or B, a 1x1 convolution with BN. Pre-activation has its own. */
+  readonly shortcut?: Shortcut;
+}
+
+/**
+ * | stage  | map   | channels | blocks |
+ * |--------|-------|----------|--------|
+ * | conv1  | 32x32 | 16       |        |
+ * | layer1 | 32x32 | 16       | n      |
+ * | layer2 | 16x16 | 32       | n      |
+ * | layer3 | 8x8   | 64       | n      |
+ */
+class CifarResNet extends Module {
+  readonly conv1: Conv2d;
+  readonly bn1?: BatchNorm2d;
+  readonly layer1: Sequential;
+  readonly layer2: Sequential;
+  readonly layer3: Sequential;
+  readonly bn?: BatchNorm2d;
+  readonly relu = new ReLU();
+  readonly pool = new GlobalAvgPool();
+  readonly fc: Linear;
+
+  constructor(n: number, preActivation: boolean, numClasses: number, inChannels: number, shortcut: Shortcut) {
+    super();
+    const blocks = (inputs: number, channels: number, stride: number) =>
+      stage(n, stride, (first, blockStride) => {
+        const from = first ? inputs : channels;
+        return preActivation
+          ? new PreActBlock(from, channels, blockStride)
+          : new BasicBlock(from, channels, blockStride, shortcut);
+      });
+    this.conv1 = conv3x3(inChannels, 16);
+    if (!preActivation) this.bn1 = new BatchNorm2d(16);
+    this.layer1 = blocks(16, 16, 1);
+    this.layer2 = blocks(16, 32, 2);
+    this.layer3 = blocks(32, 64, 2);
+    if (preActivation) this.bn = new BatchNorm2d(64);
+    this.fc = new Linear(64, numClasses);
+  }
+
+  override forward(x: Value): Value {
+    const stem = this.conv1.call(x);
+    const y = this.bn1 ? this.relu.call(this.bn1.call(stem)) : stem;
+    const z = this.layer3.call(this.layer2.call(this.layer1.call(y)));
+    const top = this.bn ? this.relu.call(this.bn.call(z)) : z;
+    return this.fc.call(this.pool.call(top));
+  }
+}
+
+export function cifarResNet(options: CifarResNetOptions): Module {
+  const { depth, preActivation = false, numClasses = 10, inChannels = 3, shortcut = 'A' } = options;
+  const n = (depth - 2) / 6;
+  if (!Number.isInteger(n) || n < 1) {
+    throw new ArgumentError(`cifarResNet: depth must be 6n + 2 (8, 14, 20, 32, 44, 56, 110 ...), got ${String(depth)}`);
+  }
+  if (shortcut !== 'A' && shortcut !== 'B') {
+    throw new ArgumentError(`cifarResNet: shortcut must be 'A' or 'B', got ${String(shortcut)}`);
+  }
+  return new CifarResNet(n, preActivation, numClasses, inChannels, shortcut);
+}

@@ -1,0 +1,37 @@
+import type { Value } from '../graph/index.ts';
+import { type Conv2dOptions as ConvolutionOptions, conv2d } from '../ops/index.ts';
+import { fans, type Initialiser, kaimingNormal, uniformByFan } from './init.ts';
+import { Module, Parameter } from './module.ts';
+
+export interface Conv2dOptions extends Omit<ConvolutionOptions, 'bias'> {
+  /** Default true, as in torch. */
+  readonly bias?: boolean;
+  /** Of the weight. Default: Kaiming normal, fan-out, for ReLU, as torchvision's ResNets. */
+  readonly initialiser?: Initialiser;
+}
+
+/** Two-dimensional convolution; parameters `weight` [out, in / groups, kh, kw] and `bias` [out]. */
+export class Conv2d extends Module {
+  readonly weight: Parameter;
+  readonly bias?: Parameter;
+  readonly options: Omit<ConvolutionOptions, 'bias'>;
+
+  constructor(
+    inChannels: number,
+    outChannels: number,
+    kernelSize: number | readonly [number, number],
+    options: Conv2dOptions = {},
+  ) {
+    super();
+    const { bias = true, initialiser = kaimingNormal({ mode: 'fanOut' }), ...window } = options;
+    const [kh, kw] = typeof kernelSize === 'number' ? [kernelSize, kernelSize] : kernelSize;
+    const shape = [outChannels, inChannels / (window.groups ?? 1), kh, kw];
+    this.weight = new Parameter({ shape, format: 'filter', initialiser });
+    if (bias) this.bias = new Parameter({ shape: [outChannels], initialiser: uniformByFan(fans(shape).fanIn) });
+    this.options = window;
+  }
+
+  override forward(x: Value): Value {
+    return conv2d(x, this.weight.variable(x.graph), { ...this.options, bias: this.bias?.variable(x.graph) });
+  }
+}

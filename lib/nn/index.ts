@@ -1,0 +1,9 @@
+export { BatchNorm2d, type BatchNorm2dOptions } from './batch_norm.ts';
+export { Conv2d, type Conv2dOptions } from './conv.ts';
+export { Add, Flatten, Identity, ReLU } from './elementwise.ts';
+export type { Initialiser } from './init.ts';
+export * as init from './init.ts';
+export { Linear, type LinearOptions } from './linear.ts';
+export { Buffer, Module, Parameter, Sequential, type TensorOptions } from './module.ts';
+export { AvgPool2d, GlobalAvgPool, MaxPool2d } from './pool.ts';
+export { type LayerSummary, type ModelSummary, summarise } from './summary.ts';

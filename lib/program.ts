@@ -1,0 +1,242 @@
+// From a graph to a program on a device. The only file that opens native.ts.
+import {
+  ArgumentError,
+  fuse as fuseGraph,
+  type Graph,
+  type HostArray,
+  isFloat,
+  lower,
+  ShapeError,
+  sameType,
+  typeOf,
+  typeText,
+  type Value,
+  type ValueType,
+} from './graph/index.ts';
+import { type NativeDevice, type NativeGraph, type NativeProgram, type NativeState, native } from './native.ts';
+import { type Plan, type ProfileRow, planOf, planText } from './plan.ts';
+import { checkArray, nearest, State, type VariableSpec } from './state.ts';
+
+export interface DeviceOptions {
+  /** CPU threads; default: physical cores. */
+  readonly threads?: number;
+}
+
+/** A machine that runs programs: 'cpu', 'reference' or 'cuda:N'. */
+export class Device {
+  readonly #device: NativeDevice;
+  readonly features: ReadonlySet<string>;
+
+  private constructor(device: NativeDevice) {
+    this.#device = device;
+    this.features = new Set(device.features);
+  }
+
+  /** Opens a device. There is no fall-back to another one: what is not there is an error that says how to get it. */
+  static async open(name: string, options: DeviceOptions = {}): Promise<Device> {
+    checkThreads(options.threads);
+    checkAvailable(name);
+    return new Device(await native().openDevice(name, options));
+  }
+
+  get name(): string {
+    return this.#device.name;
+  }
+
+  /** One line for people: processor, library, threads. */
+  get description(): string {
+    return this.#device.description;
+  }
+
+  get threads(): number {
+    return this.#device.threads;
+  }
+
+  /** Bytes that states and programs hold now, and the most they ever held. */
+  memory(): { readonly bytes: number; readonly peakBytes: number } {
+    return this.#device.memory();
+  }
+
+  /** Allocates the variables and fills them as their `initial` says; those without one are zero. */
+  async createState(variables: readonly VariableSpec[], options: { readonly seed?: number } = {}): Promise<State> {
+    const { seed = 0 } = options;
+    if (!Number.isInteger(seed)) throw new ArgumentError(`createState: seed must be an integer, got ${String(seed)}`);
+    const state = await this.#device.createState(
+      variables.map((variable) => ({ ...typeOf(variable), name: variable.name })),
+    );
+    const result = new State(state, variables);
+    for (const { name, initial } of variables) {
+      if (initial) await result.write(name, typeof initial === 'function' ? initial(seed) : initial);
+    }
+    return result;
+  }
+
+  /** @internal */
+  compile(graph: NativeGraph, state: NativeState): Promise<NativeProgram> {
+    return this.#device.compile(graph, state);
+  }
+
+  /** Waits for what is enqueued, then frees everything. */
+  async close(): Promise<void> {
+    await this.#device.close();
+  }
+}
+
+export interface CompileOptions {
+  readonly device: Device;
+  readonly state: State;
+  /** Names of temporary values to be fetched after a step. */
+  readonly keep?: readonly string[];
+  /** Whether groups of nodes become one where the device has the kernel. Default true. */
+  readonly fuse?: boolean;
+}
+
+/** Fuses, plans and prepares the graph for the device; the program reads and writes the variables of `state`. */
+export async function compile(graph: Graph, options: CompileOptions): Promise<Program> {
+  const { device, state, keep = [], fuse = true } = options;
+  for (const name of keep) graph.find(name);
+  checkDtypes(graph, device);
+  const fused = fuse ? fuseGraph(graph, device.features, keep) : graph;
+  const final = lower(fused, device.features);
+  checkVariables(final, state);
+  const program = await device.compile(
+    toNative(final, state, new Set(keep.map((name) => final.find(name)))),
+    state.handle,
+  );
+  return new Program(final, program, keep);
+}
+
+function toNative(graph: Graph, state: State, kept: ReadonlySet<Value>): NativeGraph {
+  const index = ({ id }: Value) => id;
+  return {
+    values: graph.values.map((value) => ({
+      ...typeOf(value),
+      name: value.name,
+      storage: value.storage,
+      ...(value.storage === 'variable' && { variable: state.index(value.name) }),
+      ...(kept.has(value) && { keep: true }),
+    })),
+    nodes: graph.nodes.map(({ op, path, inputs, outputs, attributes }) => {
+      return { op, path, inputs: inputs.map(index), outputs: outputs.map(index), attributes };
+    }),
+  };
+}
+
+/** Inputs of a step, by name. */
+export type Inputs = Readonly<Record<string, HostArray>>;
+
+/** A step, compiled: run it as often as you like. Steps run off the event loop, in the order of the calls. */
+export class Program {
+  readonly plan: Plan;
+  readonly #graph: Graph;
+  readonly #program: NativeProgram;
+  readonly #keep: readonly string[];
+
+  /** @internal */
+  constructor(graph: Graph, program: NativeProgram, keep: readonly string[]) {
+    this.#graph = graph;
+    this.#program = program;
+    this.#keep = keep;
+    this.plan = planOf(graph, program.plan);
+  }
+
+  /** What a step reads: name and type of every input. */
+  get inputs(): readonly (ValueType & { readonly name: string })[] {
+    return this.#graph.inputs.map((value) => ({ ...typeOf(value), name: value.name }));
+  }
+
+  /** One step. The arrays are copied before this returns; resolves when the step is done. */
+  async step(inputs: Inputs = {}): Promise<void> {
+    await this.run(1, inputs);
+  }
+
+  /** `steps` steps in one call: every input holds that many times its size, step i reads slice i. */
+  async run(steps: number, inputs: Inputs = {}): Promise<void> {
+    if (!Number.isInteger(steps) || steps < 1) {
+      throw new ArgumentError(`run: steps must be an integer of at least 1, got ${String(steps)}`);
+    }
+    await this.#program.run(steps, this.#arrays(inputs, steps));
+  }
+
+  /** A variable or a kept value as the last step left it, dense in logical order. */
+  async fetch(name: string): Promise<HostArray> {
+    if (this.#graph.has(name)) {
+      const value = this.#graph.find(name);
+      const readable = value.storage === 'variable' || this.#keep.some((kept) => this.#graph.find(kept) === value);
+      if (readable) return this.#program.fetch(value.id);
+    }
+    const known = [...this.#keep, ...this.#graph.variables.map((variable) => variable.name)];
+    throw new ArgumentError(`'${name}' is not kept: compile(graph, { keep: ['${name}'] })${nearest(name, known)}`);
+  }
+
+  /** Runs one step, timing every node. */
+  async profile(inputs: Inputs = {}): Promise<ProfileRow[]> {
+    const seconds = await this.#program.profile(this.#arrays(inputs, 1));
+    return this.plan.rows.map((row, i) => ({ ...row, seconds: seconds[i] as number }));
+  }
+
+  /** The plan as a table, one line per node. */
+  toString(): string {
+    return planText(this.plan);
+  }
+
+  close(): void {
+    this.#program.close();
+  }
+
+  #arrays(given: Inputs, steps: number): HostArray[] {
+    const values = this.#graph.inputs;
+    const names = values.map(({ name }) => name);
+    const unknown = Object.keys(given).find((name) => !names.includes(name));
+    if (unknown !== undefined) throw new ArgumentError(`the step has no input '${unknown}'${nearest(unknown, names)}`);
+    return values.map((value) => {
+      const data = given[value.name];
+      if (data === undefined) throw new ArgumentError(`input '${value.name}' (${typeText(value)}) is missing`);
+      checkArray(`input '${value.name}'`, value, data, steps);
+      return data;
+    });
+  }
+}
+
+function checkThreads(threads: number | undefined): void {
+  if (threads === undefined || (Number.isInteger(threads) && threads >= 1)) return;
+  throw new ArgumentError(`Device.open: threads must be an integer of at least 1, got ${String(threads)}`);
+}
+
+function checkAvailable(name: string): void {
+  const backends = native().backends();
+  if (typeof name !== 'string' || !/^(cpu|reference|cuda:\d+)$/.test(name)) {
+    throw new ArgumentError(
+      `Device.open: a device is called 'cpu', 'reference' or 'cuda:0', got ${JSON.stringify(name)}`,
+    );
+  }
+  const backend = backends.find((candidate) => candidate.name === name.split(':')[0]);
+  if (backend?.available) return;
+  const usable = backends.filter(({ available }) => available).map((candidate) => `'${candidate.name}'`);
+  const reason = backend?.reason ?? 'this build has no such back end';
+  throw new ArgumentError(`Device.open: '${name}' is not available: ${reason}; available: ${usable.join(', ')}`);
+}
+
+function checkDtypes({ values }: Graph, { name, features }: Device): void {
+  const value = values.find(({ dtype }) => isFloat(dtype) && dtype !== 'float32' && !features.has(`dtype:${dtype}`));
+  if (!value) return;
+  const cure = value.dtype === 'bfloat16' ? 'train in float32' : "use device 'reference'";
+  throw new ArgumentError(`compile: device '${name}' has no ${value.dtype} ('${value.name}'); ${cure}`);
+}
+
+function checkVariables({ variables }: Graph, state: State): void {
+  const missing = variables.filter(({ name }) => !state.has(name)).map(({ name }) => `'${name}'`);
+  if (missing.length) {
+    const cure = 'create it with createState(variablesOf(...)) of all graphs that share it';
+    throw new ArgumentError(
+      `compile: the state lacks ${missing.length} variables, first ${missing.slice(0, 3).join(', ')}; ${cure}`,
+    );
+  }
+  for (const variable of variables) {
+    const held = state.spec(variable.name);
+    if (sameType(held, variable)) continue;
+    throw new ShapeError(
+      `compile: '${variable.name}' is ${typeText(variable)} in the graph, ${typeText(held)} in the state`,
+    );
+  }
+}
