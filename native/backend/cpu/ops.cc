@@ -1,12 +1,13 @@
 #include "backend/cpu/ops.h"
 
-#include <string>
-#include <unordered_map>
+#include <map>
 
 namespace node_cudnn::cpu {
 
-Prepare find_op(const std::string& op) {
-  static const std::unordered_map<std::string, Prepare> table = {
+namespace {
+
+const std::map<std::string, Prepare>& op_table() {
+  static const std::map<std::string, Prepare> table = {
       {"add", prepare_add},
       {"augment", prepare_augment},
       {"avg_pool2d", prepare_avg_pool2d},
@@ -49,8 +50,20 @@ Prepare find_op(const std::string& op) {
       {"topk_correct", prepare_topk_correct},
       {"unflatten", prepare_unflatten},
   };
-  auto it = table.find(op);
-  return it == table.end() ? nullptr : it->second;
+  return table;
+}
+
+}  // namespace
+
+Prepare find_op(const std::string& op) {
+  const auto it = op_table().find(op);
+  return it == op_table().end() ? nullptr : it->second;
+}
+
+std::vector<std::string> op_names() {
+  std::vector<std::string> names;
+  for (const auto& [name, prepare] : op_table()) names.push_back(name);
+  return names;
 }
 
 }  // namespace node_cudnn::cpu

@@ -1,11 +1,15 @@
 // One function per op of docs/ops.md, grouped by the file that defines it.
 #pragma once
 
+#include <string>
 #include <type_traits>
+#include <vector>
 
 #include "backend/cpu/cpu.h"
 
 namespace node_cudnn::cpu {
+
+std::vector<std::string> op_names();
 
 using PrepareFunction = std::remove_pointer_t<Prepare>;
 
