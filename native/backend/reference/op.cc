@@ -63,16 +63,16 @@ Op::Op(const Graph& graph, const Node& node) : graph_(graph), node_(node) {
 
 void Op::fail(const std::string& what) const {
   std::ostringstream out;
-  out << name() << ": " << what << " (";
-  for (size_t i = 0; i < inputs(); ++i) out << (i ? ", " : "inputs ") << describe(input(i));
-  for (size_t i = 0; i < outputs(); ++i)
-    out << (i ? ", " : inputs() ? "; outputs " : "outputs ") << describe(output(i));
+  out << name() << ": " << what;
+  const char* separator = " (";
+  const auto next = [&] { return std::exchange(separator, ", "); };
+  for (size_t i = 0; i < inputs(); ++i) out << next() << "input " << describe(input(i));
+  for (size_t i = 0; i < outputs(); ++i) out << next() << "output " << describe(output(i));
   for (const auto& [key, value] : node_.attributes.entries()) {
-    out << "; " << key << ' ';
+    out << next() << key << ' ';
     std::visit(PrintAttribute{out}, value);
   }
-  out << ')';
-  throw std::invalid_argument(out.str());
+  throw std::invalid_argument(out.str() + (*separator == ',' ? ")" : ""));
 }
 
 void Op::expect_counts(size_t inputs, size_t outputs) const {
