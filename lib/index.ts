@@ -27,5 +27,7 @@ export {
   type DeviceOptions,
   type Inputs,
   Program,
+  State,
+  type VariableSpec,
+  variablesOf,
 } from './program.ts';
-export { State, type VariableSpec, variablesOf } from './state.ts';

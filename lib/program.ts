@@ -17,6 +17,8 @@ import { type NativeDevice, type NativeGraph, type NativeProgram, type NativeSta
 import { type Plan, type ProfileRow, planOf, planText } from './plan.ts';
 import { checkArray, nearest, State, type VariableSpec } from './state.ts';
 
+export { State, type VariableSpec, variablesOf } from './state.ts';
+
 export interface DeviceOptions {
   /** CPU threads; default: physical cores. */
   readonly threads?: number;

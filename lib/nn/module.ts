@@ -5,6 +5,7 @@ import {
   elements,
   type Format,
   type Graph,
+  type HostArray,
   hostArrayOf,
   type Shape,
   type Value,
