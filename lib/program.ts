@@ -13,7 +13,14 @@ import {
   type Value,
   type ValueType,
 } from './graph/index.ts';
-import { type NativeDevice, type NativeGraph, type NativeProgram, type NativeState, native } from './native.ts';
+import {
+  type NativeBackendInfo,
+  type NativeDevice,
+  type NativeGraph,
+  type NativeProgram,
+  type NativeState,
+  native,
+} from './native.ts';
 import { type Plan, type ProfileRow, planOf, planText } from './plan.ts';
 import { checkArray, nearest, State, type VariableSpec } from './state.ts';
 
@@ -39,6 +46,11 @@ export class Device {
     checkThreads(options.threads);
     checkAvailable(name);
     return new Device(await native().openDevice(name, options));
+  }
+
+  /** The kinds of device that this build knows, and why one of them cannot be used here. */
+  static backends(): readonly NativeBackendInfo[] {
+    return native().backends();
   }
 
   get name(): string {
