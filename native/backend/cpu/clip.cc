@@ -1,0 +1,46 @@
+#include <cmath>
+#include <vector>
+
+#include "backend/cpu/kernel.h"
+#include "backend/cpu/ops.h"
+#include "backend/cpu/simd/simd.h"
+
+namespace node_cudnn::cpu {
+namespace {
+
+std::vector<int64_t> check_gradients(const Graph& graph, const Node& node) {
+  expect(!node.inputs.empty(), "there are no gradients");
+  std::vector<int64_t> counts;
+  for (size_t i = 0; i < node.inputs.size(); ++i) {
+    const ValueType& g = input_type(graph, node, i);
+    expect(g.dtype == DType::float32, "a gradient must be float32, not " + std::string(name_of(g.dtype)));
+    counts.push_back(elements(g.shape));
+  }
+  return counts;
+}
+
+}  // namespace
+
+Prepared prepare_clip_grad_norm(const Cpu& cpu, const Graph& graph, const Node& node) {
+  expect_counts(node, node.inputs.size(), 2);
+  expect_type("norm", output_type(graph, node, 0), plain(DType::float32, {1}));
+  expect_type("scale", output_type(graph, node, 1), plain(DType::float32, {1}));
+  const double max_norm = expect_number(node, "max_norm", 0, 1e30);
+  auto work = stretches(check_gradients(graph, node));
+  const size_t workspace = work.size() * sizeof(double);
+  const auto run = [max_norm, threads = cpu.threads, work = std::move(work),
+                    &sum_of_squares = *simd::optimizer(cpu.isa).sum_of_squares](const Arguments& a) {
+    auto* squares = static_cast<double*>(a.workspace);
+    parallel_stretches(threads, work, [&](size_t i, const Stretch& s) {
+      squares[i] = sum_of_squares(input<float>(a, s.value), s.begin, s.end);
+    });
+    double total = 0;
+    for (size_t i = 0; i < work.size(); ++i) total += squares[i];
+    const double norm = std::sqrt(total), scale = max_norm / (norm + 1e-6);
+    *output<float>(a, 0) = static_cast<float>(norm);
+    *output<float>(a, 1) = scale > 1 ? 1.0f : static_cast<float>(scale);  // a NaN passes
+  };
+  return prepared(simd_name(cpu), run, workspace);
+}
+
+}  // namespace node_cudnn::cpu

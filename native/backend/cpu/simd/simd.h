@@ -1,0 +1,112 @@
+// Own kernels that are compiled once per instruction set; the right table is picked at run time (simd.cc).
+// `void*` stands for the element type of the table: float or bfloat16. Arithmetic is in float32.
+// Ranges are [begin, end). Plain data only: an inline function here would be compiled for several processors and
+// merged into one.
+#pragma once
+
+#include <cstdint>
+
+namespace node_cudnn {
+enum class DType : uint8_t;
+}
+
+namespace node_cudnn::cpu {
+
+enum class Isa : uint8_t;
+
+namespace simd {
+
+struct ElementKernels {
+  void (*relu)(const void* x, void* y, int64_t begin, int64_t end);
+  void (*relu_grad)(const void* dy, const void* y, void* dx, int64_t begin, int64_t end);
+  void (*add)(const void* a, const void* b, void* y, int64_t begin, int64_t end);
+};
+
+// Activations in memory order: [n][blocks][plane]; a plane is one channel block of one image, [h][w][block].
+// Per-channel arrays have blocks * block entries; block is 1 or the width of a vector.
+struct Planes {
+  int64_t n, blocks, block, plane;
+};
+
+// The pieces of an activation that reductions are made of: float sums inside a piece, double across pieces. They
+// depend on the shape alone, hence so does the rounding. A piece is `images` whole planes (`parts` is 1) or `length`
+// elements of one plane; pieces are numbered in memory order [n / images][blocks][parts].
+struct Pieces {
+  Planes planes;
+  int64_t images, length, parts;
+};
+
+struct BatchNormKernels {
+  // partial[piece][2][block]: mean and sum of squared deviations from it.
+  void (*moments)(const Pieces& pieces, const void* x, double* partial, int64_t begin, int64_t end);
+
+  // partial[piece][2][block]: sum of g and of g (x - mean), where g is
+  //   gradient_sums           dy
+  //   gradient_sums_relu      dy where scale x + shift > 0, else 0
+  //   gradient_sums_add_relu  dy where y > 0, else 0; also stored as dresidual
+  void (*gradient_sums)(const Pieces& pieces, const float* mean, const void* dy, const void* x, double* partial,
+                        int64_t begin, int64_t end);
+  void (*gradient_sums_relu)(const Pieces& pieces, const float* mean, const float* scale, const float* shift,
+                             const void* dy, const void* x, double* partial, int64_t begin, int64_t end);
+  void (*gradient_sums_add_relu)(const Pieces& pieces, const float* mean, const void* dy, const void* x, const void* y,
+                                 void* dresidual, double* partial, int64_t begin, int64_t end);
+  void (*sums)(const Pieces& pieces, const void* x, double* partial, int64_t begin,
+               int64_t end);  // partial[piece][block]
+
+  // Ranges of planes, walked from the last to the first: what the pass before touched last is still in the cache.
+  // y = scale x + shift
+  void (*affine)(const Planes& planes, const float* scale, const float* shift, const void* x, void* y, int64_t begin,
+                 int64_t end);
+  void (*affine_relu)(const Planes& planes, const float* scale, const float* shift, const void* x, void* y,
+                      int64_t begin, int64_t end);
+  void (*affine_add_relu)(const Planes& planes, const float* scale, const float* shift, const void* x,
+                          const void* residual, void* y, int64_t begin, int64_t end);
+  // dx = a g + (b (x - mean) + c); g as above.
+  void (*gradient)(const Planes& planes, const float* mean, const float* a, const float* b, const float* c,
+                   const void* dy, const void* x, void* dx, int64_t begin, int64_t end);
+  void (*gradient_relu)(const Planes& planes, const float* mean, const float* a, const float* b, const float* c,
+                        const float* scale, const float* shift, const void* dy, const void* x, void* dx, int64_t begin,
+                        int64_t end);
+};
+
+struct SoftmaxRow {
+  float sum;  // of exp(x - maximum)
+  float maximum;
+  float offsets;  // sum of x - maximum
+};
+
+struct SoftmaxKernels {
+  SoftmaxRow (*softmax)(const void* logits, float* probabilities, int64_t classes);
+};
+
+struct SgdStep {
+  float learning_rate, scale, weight_decay, momentum;
+  bool nesterov;
+};
+
+struct OptimizerKernels {
+  void (*sgd)(const SgdStep& step, const float* g, float* w, int64_t begin, int64_t end);
+  void (*sgd_momentum)(const SgdStep& step, const float* g, float* w, float* m, int64_t begin, int64_t end);
+  double (*sum_of_squares)(const float* x, int64_t begin, int64_t end);
+};
+
+// For activations of `dtype`: float32 or bfloat16.
+const ElementKernels& element(Isa isa, DType dtype);
+const BatchNormKernels& batch_norm(Isa isa, DType dtype);
+const SoftmaxKernels& softmax(Isa isa, DType dtype);
+const OptimizerKernels& optimizer(Isa isa);
+
+#define NODE_CUDNN_SIMD_TABLES(isa)                                      \
+  namespace isa {                                                        \
+  extern const ElementKernels element_float32, element_bfloat16;         \
+  extern const BatchNormKernels batch_norm_float32, batch_norm_bfloat16; \
+  extern const SoftmaxKernels softmax_float32, softmax_bfloat16;         \
+  extern const OptimizerKernels optimizer;                               \
+  }
+NODE_CUDNN_SIMD_TABLES(generic)
+NODE_CUDNN_SIMD_TABLES(avx2)
+NODE_CUDNN_SIMD_TABLES(avx512)
+#undef NODE_CUDNN_SIMD_TABLES
+
+}  // namespace simd
+}  // namespace node_cudnn::cpu
