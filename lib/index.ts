@@ -1,4 +1,6 @@
 // The public names.
+export * from './data/index.ts';
+export * from './formats/index.ts';
 export {
   ArgumentError,
   autocast,

@@ -2,6 +2,7 @@
 export class DataError extends Error {
   override readonly name = 'DataError';
   readonly file: string;
+  readonly problem: string;
   readonly cure: string;
 
   constructor(
@@ -13,6 +14,7 @@ export class DataError extends Error {
     const details = (more.details ?? []).map((line) => `\n  ${line}`).join('');
     super(`${file}: ${problem}. ${cure}.${details}`, more.cause === undefined ? undefined : { cause: more.cause });
     this.file = file;
+    this.problem = problem;
     this.cure = cure;
   }
 }

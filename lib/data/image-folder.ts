@@ -6,7 +6,9 @@ import type { DataSet, ImageSet } from './types.ts';
 
 const EXTENSIONS = ['.jpg', '.jpeg', '.png', '.webp'];
 const TEST_SPLITS = ['test', 'val'];
-const LAYOUT = 'Lay it out as train/<class>/<picture> and test/<class>/<picture> (or val)';
+const LAYOUT =
+  'Lay it out as train/<class>/<picture> and test/<class>/<picture> (or val), or give the binary files of CIFAR ' +
+  '(data_batch_1.bin ... or train.bin) or of MNIST (train-images-idx3-ubyte ...)';
 
 interface Split {
   /** Where it lies in the source. */

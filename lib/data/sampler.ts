@@ -1,4 +1,4 @@
-import { checkSeed, PhiloxStream, STREAM } from './philox.ts';
+import { checkSeed, RandomStream, STREAM } from './random.ts';
 
 export interface SamplerOptions {
   readonly count: number;
@@ -26,7 +26,7 @@ export class Sampler {
       throw new RangeError(`sampler: epoch must be an integer from 0 to 2^32 - 1, not ${epoch}`);
     const order = Int32Array.from({ length: this.count }, (_, i) => i);
     if (!this.shuffle) return order;
-    const random = new PhiloxStream(this.seed, STREAM.sampler, epoch);
+    const random = new RandomStream(this.seed, STREAM.sampler, epoch);
     for (let i = this.count - 1; i > 0; i--) {
       const j = random.below(i + 1);
       const held = order[i] as number;

@@ -1,0 +1,12 @@
+export {
+  readHeader,
+  readSafetensors,
+  SafetensorsError,
+  type SafetensorsFile,
+  type SafetensorsHeader,
+  type Tensor,
+  type TensorArrays,
+  type TensorDType,
+  type TensorInfo,
+  writeSafetensors,
+} from './safetensors.ts';
