@@ -1,27 +1,33 @@
 #include <napi.h>
 
 #include "backend/registry.h"
+#include "binding/classes.h"
 
 namespace node_cudnn {
 namespace {
 
 Napi::Value backends(const Napi::CallbackInfo& call) {
   Napi::Env env = call.Env();
-  auto infos = list_backends();
-  auto list = Napi::Array::New(env, infos.size());
-  for (uint32_t i = 0; i < infos.size(); ++i) {
-    auto object = Napi::Object::New(env);
-    object.Set("name", infos[i].name);
-    object.Set("available", infos[i].available);
-    if (!infos[i].reason.empty()) object.Set("reason", infos[i].reason);
-    if (!infos[i].path.empty()) object.Set("path", infos[i].path);
-    list.Set(i, object);
-  }
-  return list;
+  return throwing(env, [env] {
+    return to_array(env, list_backends(), [env](const BackendInfo& info) {
+      auto object = Napi::Object::New(env);
+      object.Set("name", info.name);
+      object.Set("available", info.available);
+      if (!info.reason.empty()) object.Set("reason", info.reason);
+      if (!info.path.empty()) object.Set("path", info.path);
+      return object;
+    });
+  });
 }
 
 Napi::Object initialise(Napi::Env env, Napi::Object exports) {
+  Environment::create(env);
+  Environment& environment = Environment::of(env);
+  environment.device_class = Napi::Persistent(DeviceObject::define_class(env));
+  environment.state_class = Napi::Persistent(StateObject::define_class(env));
+  environment.program_class = Napi::Persistent(ProgramObject::define_class(env));
   exports.Set("backends", Napi::Function::New<backends>(env, "backends"));
+  exports.Set("openDevice", Napi::Function::New<DeviceObject::open>(env, "openDevice"));
   return exports;
 }
 

@@ -5,6 +5,7 @@
 // and nodes that read it earlier in the list see its old content, later ones its new content.
 #pragma once
 
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <map>
@@ -34,17 +35,17 @@ struct ValueType {
 };
 
 enum class Storage : uint8_t {
-  input,     // written by the caller before each step
-  variable,  // lives in a State, outlives the program
-  temporary, // lives in the program's arena
+  input,      // written by the caller before each step
+  variable,   // lives in a State, outlives the program
+  temporary,  // lives in the program's arena
 };
 
 struct Value {
   std::string name;
   ValueType type;
   Storage storage = Storage::temporary;
-  int variable = -1; // index into the State, for Storage::variable
-  bool keep = false; // still readable after the step (fetch)
+  int variable = -1;  // index into the State, for Storage::variable
+  bool keep = false;  // still readable after the step (fetch)
 };
 
 // Numbers and flags are stored as doubles: integers up to 2^53 are exact, as they are in JavaScript.
@@ -55,17 +56,22 @@ class Attributes {
   void set(const std::string& key, Attribute value) { map_[key] = std::move(value); }
   bool has(const std::string& key) const { return map_.count(key) != 0; }
   double number(const std::string& key) const { return get<double>(key); }
-  int64_t integer(const std::string& key) const { return static_cast<int64_t>(get<double>(key)); }
+  int64_t integer(const std::string& key) const { return whole(key, get<double>(key)); }
   bool flag(const std::string& key) const { return get<double>(key) != 0; }
   const std::string& text(const std::string& key) const { return get<std::string>(key); }
   const std::vector<double>& numbers(const std::string& key) const { return get<std::vector<double>>(key); }
   std::vector<int64_t> integers(const std::string& key) const {
-    const auto& v = numbers(key);
-    return {v.begin(), v.end()};
+    std::vector<int64_t> result;
+    for (double value : numbers(key)) result.push_back(whole(key, value));
+    return result;
   }
   const std::map<std::string, Attribute>& entries() const { return map_; }
 
  private:
+  static int64_t whole(const std::string& key, double value) {
+    if (std::trunc(value) == value && std::abs(value) <= 9007199254740992.0) return static_cast<int64_t>(value);
+    throw std::invalid_argument("attribute " + key + " is " + std::to_string(value) + ", expected an integer");
+  }
   template <class T>
   const T& get(const std::string& key) const {
     auto it = map_.find(key);
@@ -78,7 +84,7 @@ class Attributes {
 
 struct Node {
   std::string op;
-  std::string path; // the layer path, for people
+  std::string path;  // the layer path, for people
   std::vector<int> inputs;
   std::vector<int> outputs;
   Attributes attributes;
@@ -91,24 +97,34 @@ struct Graph {
 
 inline size_t size_of(DType dtype) {
   switch (dtype) {
-    case DType::float64: return 8;
+    case DType::float64:
+      return 8;
     case DType::float32:
-    case DType::int32: return 4;
+    case DType::int32:
+      return 4;
     case DType::bfloat16:
-    case DType::float16: return 2;
-    case DType::uint8: return 1;
+    case DType::float16:
+      return 2;
+    case DType::uint8:
+      return 1;
   }
   throw std::invalid_argument("unknown dtype");
 }
 
 inline const char* name_of(DType dtype) {
   switch (dtype) {
-    case DType::float64: return "float64";
-    case DType::float32: return "float32";
-    case DType::int32: return "int32";
-    case DType::bfloat16: return "bfloat16";
-    case DType::float16: return "float16";
-    case DType::uint8: return "uint8";
+    case DType::float64:
+      return "float64";
+    case DType::float32:
+      return "float32";
+    case DType::int32:
+      return "int32";
+    case DType::bfloat16:
+      return "bfloat16";
+    case DType::float16:
+      return "float16";
+    case DType::uint8:
+      return "uint8";
   }
   throw std::invalid_argument("unknown dtype");
 }
@@ -121,8 +137,8 @@ inline int64_t elements(const Shape& shape) {
 
 inline std::string to_string(const Shape& shape) {
   std::string s = "[";
-  for (size_t i = 0; i < shape.size(); ++i) s += (i ? "," : "") + std::to_string(shape[i]);
+  for (size_t i = 0; i < shape.size(); ++i) s.append(i ? "," : "").append(std::to_string(shape[i]));
   return s + "]";
 }
 
-} // namespace node_cudnn
+}  // namespace node_cudnn

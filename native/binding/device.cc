@@ -1,0 +1,106 @@
+#include "backend/registry.h"
+#include "binding/classes.h"
+#include "binding/decode.h"
+
+namespace node_cudnn {
+namespace {
+
+constexpr int64_t most_threads = 4096;
+
+int read_threads(Napi::Value value) {
+  if (value.IsUndefined()) return 0;
+  Napi::Value threads = object(value, "options").Get("threads");
+  return threads.IsUndefined() ? 0 : static_cast<int>(integer(threads, "options.threads", 1, most_threads));
+}
+
+struct Opened {
+  std::string description;
+  std::vector<std::string> features;
+  int threads;
+};
+
+}  // namespace
+
+Napi::Function DeviceObject::define_class(Napi::Env env) {
+  return DefineClass(
+      env, "NativeDevice",
+      {InstanceMethod<&DeviceObject::create_state>("createState"), InstanceMethod<&DeviceObject::compile>("compile"),
+       InstanceMethod<&DeviceObject::memory>("memory"), InstanceMethod<&DeviceObject::close>("close")});
+}
+
+DeviceObject::DeviceObject(const Napi::CallbackInfo& call) : ObjectWrap(call) {
+  Environment::of(call.Env()).expect_constructing(call.Env());
+}
+
+Napi::Value DeviceObject::open(const Napi::CallbackInfo& call) {
+  Napi::Env env = call.Env();
+  return rejecting(env, [&] {
+    std::string name = text(call[0], "the device's name");
+    BackendOptions options = parse_device_name(name, read_threads(call[1]));
+    auto device = Environment::of(env).make_device(name);
+    return Environment::of(env).submit(device, [device = device.get(), options]() -> Answer {
+      device->open(open_backend, options);
+      const Backend& backend = device->backend();
+      Opened opened{backend.description(), backend.features(), backend.threads()};
+      return [opened](Napi::Env env, const std::shared_ptr<Device>& device) -> Napi::Value {
+        Environment& environment = Environment::of(env);
+        DeviceObject* made = environment.make<DeviceObject>(environment.device_class);
+        made->device_ = device;
+        Napi::Object self = made->Value();
+        auto string = [env](const std::string& text) { return Napi::String::New(env, text); };
+        define(self, "name", string(device->name()));
+        define(self, "description", string(opened.description));
+        define(self, "features", to_array(env, opened.features, string));
+        define(self, "threads", Napi::Number::New(env, opened.threads));
+        return self;
+      };
+    });
+  });
+}
+
+Napi::Value DeviceObject::create_state(const Napi::CallbackInfo& call) {
+  Napi::Env env = call.Env();
+  return rejecting(env, [&] {
+    std::vector<Variable> variables = decode_variables(call[0]);
+    return Environment::of(env).submit(
+        device_, [device = device_.get(), variables = std::move(variables)]() mutable -> Answer {
+          auto state = State::create(*device, std::move(variables));
+          return [state](Napi::Env env, const std::shared_ptr<Device>& device) -> Napi::Value {
+            return StateObject::make(env, {device, state});
+          };
+        });
+  });
+}
+
+Napi::Value DeviceObject::compile(const Napi::CallbackInfo& call) {
+  Napi::Env env = call.Env();
+  return rejecting(env, [&] {
+    Graph graph = decode_graph(call[0]);
+    const Handle<State>& handle = StateObject::from(call[1]).handle();
+    std::shared_ptr<State> state = handle.get("state");
+    if (handle.device() != device_) {
+      throw Error(ErrorCode::argument, "the state belongs to another device; create it on the one that compiles");
+    }
+    return Environment::of(env).submit(
+        device_, [device = device_.get(), graph = std::move(graph), state]() mutable -> Answer {
+          auto program = Program::compile(*device, std::move(graph), *state);
+          return [program](Napi::Env env, const std::shared_ptr<Device>& device) -> Napi::Value {
+            return ProgramObject::make(env, {device, program});
+          };
+        });
+  });
+}
+
+Napi::Value DeviceObject::memory(const Napi::CallbackInfo& call) {
+  Napi::Env env = call.Env();
+  auto result = Napi::Object::New(env);
+  result.Set("bytes", static_cast<double>(device_->memory().bytes()));
+  result.Set("peakBytes", static_cast<double>(device_->memory().peak()));
+  return result;
+}
+
+Napi::Value DeviceObject::close(const Napi::CallbackInfo& call) {
+  return rejecting(call.Env(), [&] { return Environment::of(call.Env()).close(device_); });
+}
+
+}  // namespace node_cudnn

@@ -1,0 +1,111 @@
+#include "binding/environment.h"
+
+#include <algorithm>
+
+namespace node_cudnn {
+
+void Environment::create(Napi::Env env) {
+  auto* environment = new Environment(env);
+  env.SetInstanceData<Environment>(environment);
+  // Hooks run last in, first out: this one joins the devices' threads before the mailbox's own hook closes it.
+  env.AddCleanupHook([environment] { environment->stop(); });
+}
+
+Environment::Environment(Napi::Env env)
+    : env_(env), mailbox_(Mailbox::New(env, "node-cudnn", /*maxQueueSize=*/0, /*initialThreadCount=*/1, this)) {
+  mailbox_.Unref(env);
+}
+
+std::shared_ptr<Device> Environment::make_device(const std::string& name) {
+  stop_at_exit();
+  auto device = std::make_shared<Device>(name);
+  std::erase_if(devices_, [](const std::weak_ptr<Device>& known) { return known.expired(); });
+  devices_.push_back(device);
+  return device;
+}
+
+// process.exit() and uncaught errors run no cleanup hooks, but destroy what oneDNN holds in static variables: the
+// devices must have stopped by then. First in the list, since another listener may call process.exit() again.
+void Environment::stop_at_exit() {
+  if (stops_at_exit_) return;
+  auto process = env_.Global().Get("process").ToObject();
+  auto listener = Napi::Function::New(env_, [this](const Napi::CallbackInfo&) { stop(); });
+  process.Get("prependListener").As<Napi::Function>().Call(process, {Napi::String::New(env_, "exit"), listener});
+  stops_at_exit_ = true;
+}
+
+void Environment::stop() noexcept {
+  for (const auto& known : devices_) {
+    if (auto device = known.lock()) device->abandon();
+  }
+}
+
+void Environment::expect_constructing(Napi::Env env) const {
+  if (constructing_) return;
+  throw to_javascript(env, Error(ErrorCode::argument, "this class has no public constructor; use openDevice()"));
+}
+
+Napi::Promise Environment::wait(const std::shared_ptr<Device>& device, uint64_t& id, Napi::Object result) {
+  auto deferred = Napi::Promise::Deferred::New(env_);
+  auto reference = result.IsEmpty() ? Napi::ObjectReference() : Napi::Persistent(result);
+  if (waiting_.empty()) mailbox_.Ref(env_);
+  id = next_id_++;
+  waiting_.emplace(id, Waiting{deferred, device, std::move(reference)});
+  return deferred.Promise();
+}
+
+Environment::Waiting Environment::forget(uint64_t id) {
+  Waiting waiting = std::move(waiting_.extract(id).mapped());
+  if (waiting_.empty()) mailbox_.Unref(env_);
+  return waiting;
+}
+
+Napi::Value Environment::submit(const std::shared_ptr<Device>& device, std::function<Answer()> work,
+                                Napi::Object result) {
+  uint64_t id = 0;
+  Napi::Promise promise = wait(device, id, result);
+  bool posted = device->try_post([this, id, work = std::move(work)] {
+    Answer answer;
+    try {
+      answer = work();
+    } catch (...) {
+      answer = [error = current_error()](Napi::Env, const auto&) -> Napi::Value { throw error; };
+    }
+    send(id, std::move(answer));
+  });
+  if (posted) return promise;
+  forget(id);
+  throw Error(ErrorCode::closed, "device '" + device->name() + "' is closed; open it again");
+}
+
+Napi::Value Environment::close(const std::shared_ptr<Device>& device) {
+  uint64_t id = 0;
+  Napi::Promise promise = wait(device, id);
+  device->close([this, id] { send(id, {}); });
+  return promise;
+}
+
+// From a device's thread.
+void Environment::send(uint64_t id, Answer answer) noexcept {
+  auto* outcome = new Outcome{id, std::move(answer)};
+  if (mailbox_.NonBlockingCall(outcome) != napi_ok) delete outcome;
+}
+
+void Environment::deliver(Napi::Env env, Napi::Function, Environment* environment, Outcome* outcome) {
+  std::unique_ptr<Outcome> owned(outcome);
+  if (env != nullptr) environment->settle(*owned);
+}
+
+void Environment::settle(const Outcome& outcome) {
+  Waiting waiting = forget(outcome.id);
+  try {
+    Napi::Value otherwise = waiting.result.IsEmpty() ? env_.Undefined() : waiting.result.Value();
+    waiting.deferred.Resolve(outcome.answer ? outcome.answer(env_, waiting.device) : otherwise);
+  } catch (const Napi::Error& error) {
+    waiting.deferred.Reject(error.Value());
+  } catch (...) {
+    waiting.deferred.Reject(to_javascript(env_, current_error()).Value());
+  }
+}
+
+}  // namespace node_cudnn

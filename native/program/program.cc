@@ -1,0 +1,189 @@
+#include "program/program.h"
+
+#include <algorithm>
+#include <chrono>
+#include <new>
+
+#include "program/error.h"
+#include "program/order.h"
+#include "program/planner.h"
+#include "program/verify.h"
+
+namespace node_cudnn {
+namespace {
+
+// The exception in flight as an Error that names the node; `mistake` is the code for errors in what was asked.
+[[noreturn]] void rethrow(const Node* node, ErrorCode mistake) {
+  auto named = [&](const std::string& message) {
+    if (node == nullptr || message.compare(0, node->op.size(), node->op) == 0) return message;
+    return node->op + (node->path.empty() ? "" : " " + node->path) + ": " + message;
+  };
+  try {
+    throw;
+  } catch (const Error& error) {
+    throw Error(error.code(), named(error.what()));
+  } catch (const std::bad_alloc&) {
+    throw Error(ErrorCode::out_of_memory, named("out of memory"));
+  } catch (const std::logic_error& error) {
+    throw Error(mistake, named(error.what()));
+  } catch (const std::exception& error) {
+    throw Error(ErrorCode::device, named(error.what()));
+  }
+}
+
+double seconds_since(std::chrono::steady_clock::time_point start) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+}  // namespace
+
+Program::Program(Device& device, Graph graph, const State& state)
+    : device_(device), graph_(std::move(graph)), state_memory_(state.memory()) {
+  verify(graph_, state.variables());
+  for (size_t i = 0; i < graph_.values.size(); ++i) {
+    if (graph_.values[i].storage == Storage::input) inputs_.push_back(i);
+  }
+  std::vector<Prepared> prepared = prepare();
+  lay_out(prepared);
+  memory_ = device.allocate(plan_.arena_bytes + plan_.workspace_bytes, "the program");
+  connect(std::move(prepared), state);
+  guarded([&] { replay_ = device.backend().capture([this] { launch(); }); });
+}
+
+std::shared_ptr<Program> Program::compile(Device& device, Graph graph, const State& state) {
+  std::shared_ptr<Program> program(new Program(device, std::move(graph), state));
+  device.keep(program);
+  return program;
+}
+
+std::vector<Prepared> Program::prepare() {
+  std::vector<Prepared> all;
+  for (int index : live_nodes(graph_)) {
+    const Node& node = graph_.nodes[static_cast<size_t>(index)];
+    try {
+      all.push_back(device_.backend().prepare(graph_, node));
+    } catch (...) {
+      rethrow(&node, ErrorCode::graph);
+    }
+    plan_.nodes.push_back({index, all.back().implementation, all.back().workspace_bytes});
+    plan_.workspace_bytes = std::max(plan_.workspace_bytes, all.back().workspace_bytes);
+  }
+  return all;
+}
+
+void Program::lay_out(const std::vector<Prepared>& prepared) {
+  std::vector<ArenaValue> values;
+  for (const Value& value : graph_.values) {
+    plan_.bytes.push_back(device_.backend().bytes(value.type));
+    values.push_back(
+        {plan_.bytes.back(), value.storage != Storage::variable, value.storage == Storage::input, value.keep});
+  }
+  std::vector<ArenaNode> nodes;
+  for (size_t i = 0; i < prepared.size(); ++i) {
+    const Node& node = graph_.nodes[static_cast<size_t>(plan_.nodes[i].node)];
+    nodes.push_back({node.inputs, node.outputs, prepared[i].in_place});
+  }
+  ArenaPlan arena = plan_arena(values, nodes);
+  plan_.offsets = std::move(arena.offsets);
+  plan_.arena_bytes = arena.arena_bytes;
+  plan_.lower_bound_bytes = arena.lower_bound_bytes;
+}
+
+void Program::connect(std::vector<Prepared> prepared, const State& state) {
+  for (size_t i = 0; i < graph_.values.size(); ++i) {
+    const Value& value = graph_.values[i];
+    if (value.storage == Storage::variable) {
+      addresses_.push_back(state.address(static_cast<size_t>(value.variable)));
+    } else {
+      int64_t offset = plan_.offsets[i];
+      addresses_.push_back(offset < 0 ? nullptr : memory_->at(static_cast<size_t>(offset)));
+    }
+  }
+  auto addresses_of = [this](const std::vector<int>& values) {
+    std::vector<void*> addresses;
+    for (int value : values) addresses.push_back(addresses_[static_cast<size_t>(value)]);
+    return addresses;
+  };
+  for (size_t i = 0; i < prepared.size(); ++i) {
+    const Node& node = graph_.nodes[static_cast<size_t>(plan_.nodes[i].node)];
+    steps_.push_back({&node, std::move(prepared[i].kernel), addresses_of(node.inputs), addresses_of(node.outputs)});
+  }
+}
+
+void Program::write_inputs(size_t step, const std::vector<const std::byte*>& inputs) {
+  for (size_t i = 0; i < inputs_.size(); ++i) {
+    const ValueType& type = graph_.values[inputs_[i]].type;
+    device_.backend().write(type, inputs[i] + step * host_bytes(type), addresses_[inputs_[i]]);
+  }
+}
+
+void Program::launch() {
+  void* workspace = memory_->at(plan_.arena_bytes);
+  for (Step& step : steps_) {
+    running_ = step.node;
+    step.run(workspace);
+  }
+  running_ = nullptr;
+}
+
+void Program::expect_open() const {
+  if (!memory_) throw Error(ErrorCode::closed, "the program is closed; compile it again");
+}
+
+template <class Work>
+void Program::guarded(Work work) {
+  running_ = nullptr;
+  try {
+    work();
+  } catch (...) {
+    rethrow(running_, ErrorCode::argument);
+  }
+}
+
+void Program::run(size_t steps, const std::vector<const std::byte*>& inputs) {
+  expect_open();
+  guarded([&] {
+    for (size_t step = 0; step < steps; ++step) {
+      if (device_.abandoned()) throw Error(ErrorCode::closed, "the device was closed while the program ran");
+      write_inputs(step, inputs);
+      replay_();
+    }
+    device_.backend().synchronise();
+  });
+}
+
+std::vector<double> Program::profile(const std::vector<const std::byte*>& inputs) {
+  expect_open();
+  std::vector<double> seconds;
+  guarded([&] {
+    Backend& backend = device_.backend();
+    write_inputs(0, inputs);
+    void* workspace = memory_->at(plan_.arena_bytes);
+    for (Step& step : steps_) {
+      running_ = step.node;
+      backend.synchronise();
+      auto start = std::chrono::steady_clock::now();
+      step.run(workspace);
+      backend.synchronise();
+      seconds.push_back(seconds_since(start));
+    }
+  });
+  return seconds;
+}
+
+void Program::fetch(size_t value, void* host) {
+  expect_open();
+  guarded([&] {
+    device_.backend().synchronise();
+    device_.backend().read(graph_.values.at(value).type, addresses_.at(value), host);
+  });
+}
+
+void Program::release() noexcept {
+  replay_ = nullptr;
+  steps_.clear();
+  memory_.reset();
+  state_memory_.reset();
+}
+
+}  // namespace node_cudnn
