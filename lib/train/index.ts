@@ -1,0 +1,32 @@
+export {
+  type Callback,
+  EarlyStopping,
+  ModelCheckpoint,
+  type Monitor,
+  type Progress,
+  type TrainingControl,
+} from './callbacks.ts';
+export {
+  type Checkpoint,
+  type CheckpointInfo,
+  type ModelInfo,
+  readCheckpoint,
+  readCheckpointInfo,
+} from './checkpoint.ts';
+export { TrainingError, type TrainingErrorCode } from './errors.ts';
+export { type Evaluation, evaluateCheckpoint, type Prediction, predictCheckpoint } from './inference.ts';
+export type { EpochMetrics } from './metrics.ts';
+export type { TrainerOptions } from './options.ts';
+export { RunFolder } from './output.ts';
+export { ProgressLine, type ProgressStream } from './progress.ts';
+export {
+  optimizerOf,
+  type Recipe,
+  type RecipeName,
+  recipes,
+  type ScheduleName,
+  scheduleNames,
+  scheduleOf,
+} from './recipes.ts';
+export type { AmpDtype } from './step.ts';
+export { type FitResult, Trainer } from './trainer.ts';
