@@ -1,0 +1,75 @@
+// Runs one case on one device, in memory that was dirtied before.
+import { elements, Graph, type HostArray, hostArrayOf, typeOf, type Value } from '../../lib/graph/index.ts';
+import { compile, type Device, type Program, variablesOf } from '../../lib/program.ts';
+import { type Dtype, emitCase, type Numbers, type OpCase } from './operands.ts';
+
+export interface Result {
+  readonly outputs: ReadonlyMap<string, HostArray>;
+  readonly implementations: readonly string[];
+}
+
+/**
+ * Runs the case twice, on `other` and then on `numbers`, and returns what the second step left. At the start of each
+ * step the arena in which the outputs will lie is filled with NaN: an element that a kernel forgets cannot look right.
+ */
+export async function runCase(
+  device: Device,
+  opCase: OpCase,
+  dtype: Dtype,
+  numbers: Numbers,
+  other: Numbers,
+): Promise<Result> {
+  const graph = new Graph({ dtype: dtype === 'float64' ? 'float64' : 'float32', training: true });
+  const bytes = poisonBytes(opCase);
+  poison(graph, bytes);
+  const { inputs, outputs } = emitCase(graph, opCase, dtype);
+  const state = await device.createState(variablesOf(graph));
+  const temporaries = Object.keys(outputs).filter((name) => outputs[name]?.storage === 'temporary');
+  const program = await compile(graph, { device, state, keep: ['poison', ...temporaries], fuse: false });
+  try {
+    checkPoisoned(program, bytes);
+    for (const content of [other, numbers]) {
+      for (const { name } of graph.variables) {
+        await state.write(name, toHost(graph.find(name), content.get(name) as Float64Array));
+      }
+      await program.step(fillInputs(inputs, content));
+    }
+    const found = new Map<string, HostArray>();
+    for (const name of Object.keys(outputs)) found.set(name, await program.fetch(name));
+    return { outputs: found, implementations: program.plan.rows.map(({ implementation }) => implementation) };
+  } finally {
+    program.close();
+    state.close();
+  }
+}
+
+function fillInputs(inputs: Readonly<Record<string, Value>>, content: Numbers): Record<string, HostArray> {
+  return Object.fromEntries(
+    Object.entries(inputs).map(([name, value]) => [name, toHost(value, content.get(name) as Float64Array)]),
+  );
+}
+
+function toHost(value: Value, numbers: Float64Array): HostArray {
+  return hostArrayOf(value.dtype).from(numbers);
+}
+
+/** Enough for all outputs of the case, each with room for alignment. */
+function poisonBytes({ nodes }: OpCase): number {
+  const outputs = nodes.flatMap((node) => Object.values(node.outputs));
+  return outputs.reduce((sum, { shape }) => sum + 8 * elements(shape) + 256, 0);
+}
+
+/** A value of NaN that is dead when the case begins: the planner gives its place to the outputs. */
+function poison(graph: Graph, bytes: number): void {
+  const type = { shape: [Math.ceil(bytes / 4), 1], dtype: graph.dtype, format: 'plain' } as const;
+  const [nan] = graph.emit('fill', [], [type], { value: Number.NaN }) as [Value];
+  const [sum] = graph.emit('bias_grad', [nan], [{ ...typeOf(nan), shape: [1] }]) as [Value];
+  graph.name(sum, 'poison');
+}
+
+function checkPoisoned({ plan }: Program, bytes: number): void {
+  for (const { op, offset } of plan.rows.slice(2)) {
+    if (offset !== undefined && offset >= bytes)
+      throw new Error(`the output of ${op} lies outside the poisoned memory`);
+  }
+}
