@@ -65,7 +65,7 @@ class CifarResNet extends Module {
 export function cifarResNet(options: CifarResNetOptions): Module {
   const { depth, preActivation = false, numClasses = 10, inChannels = 3, shortcut = 'A' } = options;
   const n = (depth - 2) / 6;
-  if (!Number.isInteger(n) || n < 1) {
+  if (!Number.isInteger(depth) || !Number.isInteger(n) || n < 1) {
     throw new ArgumentError(`cifarResNet: depth must be 6n + 2 (8, 14, 20, 32, 44, 56, 110 ...), got ${String(depth)}`);
   }
   if (shortcut !== 'A' && shortcut !== 'B') {

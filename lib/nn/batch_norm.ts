@@ -1,5 +1,6 @@
 import type { Value } from '../graph/index.ts';
 import { batchNorm, batchNormInference } from '../ops/index.ts';
+import { size } from './check.ts';
 import { constant } from './init.ts';
 import { Buffer, Module, Parameter } from './module.ts';
 
@@ -24,7 +25,7 @@ export class BatchNorm2d extends Module {
 
   constructor(numFeatures: number, { eps = 1e-5, momentum = 0.1 }: BatchNorm2dOptions = {}) {
     super();
-    const shape = [numFeatures];
+    const shape = [size('BatchNorm2d', 'numFeatures', numFeatures)];
     this.weight = new Parameter({ shape, initialiser: constant(1) });
     this.bias = new Parameter({ shape, initialiser: constant(0) });
     this.running_mean = new Buffer({ shape, initialiser: constant(0) });

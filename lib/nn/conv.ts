@@ -1,5 +1,6 @@
-import type { Value } from '../graph/index.ts';
+import { ArgumentError, type Value } from '../graph/index.ts';
 import { type Conv2dOptions as ConvolutionOptions, conv2d } from '../ops/index.ts';
+import { size } from './check.ts';
 import { fans, type Initialiser, kaimingNormal, uniformByFan } from './init.ts';
 import { Module, Parameter } from './module.ts';
 
@@ -24,8 +25,17 @@ export class Conv2d extends Module {
   ) {
     super();
     const { bias = true, initialiser = kaimingNormal({ mode: 'fanOut' }), ...window } = options;
-    const [kh, kw] = typeof kernelSize === 'number' ? [kernelSize, kernelSize] : kernelSize;
-    const shape = [outChannels, inChannels / (window.groups ?? 1), kh, kw];
+    const groups = size('Conv2d', 'groups', window.groups ?? 1);
+    size('Conv2d', 'inChannels', inChannels);
+    size('Conv2d', 'outChannels', outChannels);
+    if (inChannels % groups !== 0 || outChannels % groups !== 0) {
+      const channels = `inChannels=${inChannels} and outChannels=${outChannels}`;
+      throw new ArgumentError(`Conv2d: groups must divide ${channels}, got ${groups}`);
+    }
+    const kernel = typeof kernelSize === 'object' ? kernelSize : [kernelSize, kernelSize];
+    if (kernel.length !== 2)
+      throw new ArgumentError(`Conv2d: kernelSize must be one number or [h, w], got [${kernel}]`);
+    const shape = [outChannels, inChannels / groups, ...kernel.map((extent) => size('Conv2d', 'kernelSize', extent))];
     this.weight = new Parameter({ shape, format: 'filter', initialiser });
     if (bias) this.bias = new Parameter({ shape: [outChannels], initialiser: uniformByFan(fans(shape).fanIn) });
     this.options = window;

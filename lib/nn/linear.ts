@@ -1,5 +1,6 @@
 import type { Value } from '../graph/index.ts';
 import { linear } from '../ops/index.ts';
+import { size } from './check.ts';
 import { type Initialiser, uniformByFan } from './init.ts';
 import { Module, Parameter } from './module.ts';
 
@@ -17,8 +18,13 @@ export class Linear extends Module {
 
   constructor(inFeatures: number, outFeatures: number, options: LinearOptions = {}) {
     super();
-    const { bias = true, initialiser = uniformByFan(inFeatures) } = options;
-    this.weight = new Parameter({ shape: [outFeatures, inFeatures], initialiser });
+    const { bias = true, initialiser } = options;
+    size('Linear', 'inFeatures', inFeatures);
+    size('Linear', 'outFeatures', outFeatures);
+    this.weight = new Parameter({
+      shape: [outFeatures, inFeatures],
+      initialiser: initialiser ?? uniformByFan(inFeatures),
+    });
     if (bias) this.bias = new Parameter({ shape: [outFeatures], initialiser: uniformByFan(inFeatures) });
   }
 

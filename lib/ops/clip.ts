@@ -1,4 +1,4 @@
-import type { Value } from '../graph/index.ts';
+import { ArgumentError, type Value } from '../graph/index.ts';
 import { Check } from './check.ts';
 
 /**
@@ -7,7 +7,7 @@ import { Check } from './check.ts';
  */
 export function clipGradNorm(gradients: readonly Value[], { maxNorm }: { readonly maxNorm: number }) {
   const [first] = gradients;
-  if (!first) throw new TypeError('clip_grad_norm: no gradients given');
+  if (!first) throw new ArgumentError('clip_grad_norm: gradients must not be empty');
   const { graph } = first;
   const check = new Check(graph, 'clip_grad_norm');
   check.number('maxNorm', maxNorm, 'a number above 0', (value) => value > 0);

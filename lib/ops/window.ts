@@ -36,13 +36,13 @@ export function outputSize(
     const { before, after, kernel, stride, dilation } = along(window, axis);
     const input = size[axis] as number;
     const extent = dilation * (kernel - 1) + 1;
-    const room = input + before + after - extent;
-    if (room < 0) {
-      const padded = `${input} + ${before} + ${after}`;
+    const room = (input + before + after - extent) / stride;
+    const count = (ceilMode ? Math.ceil(room) : Math.floor(room)) + 1;
+    if (count < 1) {
       const name = axis === 0 ? 'height' : 'width';
+      const padded = `${input} + ${before} + ${after}`;
       throw check.shape(`the window covers ${extent} of the ${name}, the padded input has only ${padded}`);
     }
-    const count = (ceilMode ? Math.ceil(room / stride) : Math.floor(room / stride)) + 1;
     return ceilMode && (count - 1) * stride >= input + before ? count - 1 : count;
   }) as [number, number];
 }

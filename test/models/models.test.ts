@@ -1,0 +1,72 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { Graph } from '../../lib/graph/index.ts';
+import { cifarResNet, createModel, modelNames } from '../../lib/models/index.ts';
+import { summarise } from '../../lib/nn/index.ts';
+
+const torch = JSON.parse(readFileSync(new URL('../goldens/parameter-names.json', import.meta.url), 'utf8')).content;
+
+describe('parameters', () => {
+  it.each(Object.keys(torch))('of %s are named and shaped as in PyTorch, in the same order', (name) => {
+    const ours = createModel(name)
+      .namedParameters()
+      .map(([key, { shape }]) => [key, shape]);
+    expect(ours).toEqual(Object.entries(torch[name]));
+  });
+
+  // He et al. 2015, table 6: 0.27, 0.46, 0.66, 0.85 and 1.7 million; to the last digit as counted by
+  // Y. Idelbayev, "Proper ResNet implementation for CIFAR10 in PyTorch".
+  it.each([
+    [20, 269_722],
+    [32, 464_154],
+    [44, 658_586],
+    [56, 853_018],
+    [110, 1_727_962],
+  ])('of depth %i number %i', (depth, parameters) => {
+    expect(summarise(cifarResNet({ depth }), [1, 3, 32, 32]).parameters).toBe(parameters);
+  });
+});
+
+describe('summarise', () => {
+  it('counts ResNet-20', () => {
+    const summary = summarise(cifarResNet({ depth: 20 }), [1, 3, 32, 32]);
+    // 40.55 million multiply-adds: conv1 442,368; 6, 5 and 5 convolutions of 2,359,296, two of half that; fc 640.
+    expect(summary.multiplyAdds).toBe(442_368 + 16 * 2_359_296 + 2 * 1_179_648 + 640);
+    expect(summary.buffers).toBe(2 * (7 * 16 + 6 * 32 + 6 * 64));
+    expect(summary.layers.find(({ name }) => name === 'layer2.0.conv1')).toEqual({
+      name: 'layer2.0.conv1',
+      type: 'Conv2d',
+      outputShape: [1, 32, 16, 16],
+      parameters: 4608,
+    });
+    expect(summary.layers.reduce((sum, { parameters }) => sum + parameters, 0)).toBe(summary.parameters);
+    expect(summary.layers.at(-1)).toMatchObject({ name: 'fc', outputShape: [1, 10] });
+  });
+});
+
+describe('createModel', () => {
+  it('builds every model that it lists', () => {
+    for (const name of modelNames()) {
+      const graph = new Graph({ training: true });
+      const model = createModel(name, { numClasses: 7, inChannels: 1 });
+      const logits = model.call(graph.input('x', { shape: [2, 1, 32, 32], format: 'activation' }));
+      expect(logits.shape, name).toEqual([2, 7]);
+    }
+  });
+
+  it('helps with a misspelt name', () => {
+    expect(() => createModel('cifar-resnet33')).toThrow(
+      "no model is called 'cifar-resnet33'; did you mean 'cifar-resnet32'?",
+    );
+  });
+});
+
+describe('cifarResNet', () => {
+  it.each([[21], [2], [0], [Number.NaN], ['20']])('refuses depth %s', (depth) => {
+    expect(() => cifarResNet({ depth: depth as number })).toThrow('cifarResNet: depth must be 6n + 2');
+  });
+
+  it('refuses an unknown shortcut', () => {
+    expect(() => cifarResNet({ depth: 20, shortcut: 'C' as 'A' })).toThrow("shortcut must be 'A' or 'B', got C");
+  });
+});
