@@ -41,8 +41,7 @@ export async function readHeaderFrom(handle: FileHandle, file: string): Promise<
   const raw = parse(bytes, file);
   const tensors = checkTensors(raw, file, LENGTH_BYTES + headerBytes, size);
   checkHeaderChecksum(raw, file);
-  const isOwn = (key: string) => key === HEADER_CHECKSUM || key.startsWith(CHECKSUM);
-  return { tensors, metadata: new Map([...raw.metadata].filter(([key]) => !isOwn(key))) };
+  return { tensors, metadata: new Map([...raw.metadata].filter(([key]) => !isReservedKey(key))) };
 }
 
 async function headerLength(handle: FileHandle, file: string, size: number): Promise<number> {
@@ -133,7 +132,7 @@ function checkContiguous(tensors: Map<string, TensorInfo>, file: string, dataSta
 
 function checkHeaderChecksum(raw: RawHeader, file: string): void {
   const stored = raw.metadata.get(HEADER_CHECKSUM);
-  if (stored === undefined) return;
+  if (stored === undefined && ![...raw.metadata.keys()].some(isReservedKey)) return;
   const tensors = [...raw.tensors].map(([name, { dtype, shape, offsets }]) => entry(name, dtype, shape, offsets));
   if (stored !== headerChecksum(tensors, raw.metadata))
     throw new SafetensorsError(file, 'the header does not match its checksum: the file is damaged');

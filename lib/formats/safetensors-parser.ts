@@ -122,8 +122,10 @@ class HeaderParser {
     while (end >= 0 && this.#isEscaped(start, end)) end = this.#text.indexOf('"', end + 1);
     if (end < 0) this.#fail('the text ends inside a string', start - 1);
     this.#at = end + 1;
+    const string = this.#text.slice(start, end);
+    if (isPlain(string)) return string;
     try {
-      return JSON.parse(this.#text.slice(start - 1, end + 1)) as string;
+      return JSON.parse(`"${string}"`) as string;
     } catch {
       return this.#fail('malformed string', start - 1);
     }
@@ -159,4 +161,13 @@ class HeaderParser {
   #fail(problem: string, at = this.#at): never {
     throw new HeaderSyntaxError(`${problem} (at character ${at} of the header)`);
   }
+}
+
+/** Whether the text between the quotes is the string itself: no escapes, and no control characters, which are errors. */
+function isPlain(text: string): boolean {
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    if (code < 0x20 || code === 0x5c) return false;
+  }
+  return true;
 }
