@@ -15,6 +15,8 @@ export interface PlanRow {
   /** Offset of its first output in the program's arena; undefined where it does not live there. */
   readonly offset: number | undefined;
   readonly workspaceBytes: number;
+  /** Physical bytes of all that it reads and writes, each value once. */
+  readonly trafficBytes: number;
   /** Counted as direct computation. */
   readonly multiplyAdds: number;
 }
@@ -48,10 +50,15 @@ export function planOf(graph: Graph, plan: NativePlan): Plan {
       bytes: plan.bytes[output?.id ?? -1] ?? 0,
       offset: offset < 0 ? undefined : offset,
       workspaceBytes: workspace,
+      trafficBytes: traffic(node, plan),
       multiplyAdds: multiplyAdds(node),
     };
   });
   return { rows, arenaBytes, lowerBoundBytes, workspaceBytes };
+}
+
+function traffic({ inputs, outputs }: Node, { bytes }: NativePlan): number {
+  return [...new Set([...inputs, ...outputs])].reduce((sum, { id }) => sum + (bytes[id] ?? 0), 0);
 }
 
 export function planText({ rows, arenaBytes, lowerBoundBytes, workspaceBytes }: Plan): string {

@@ -22,7 +22,7 @@ import {
   native,
 } from './native.ts';
 import { type Plan, type ProfileRow, planOf, planText } from './plan.ts';
-import { checkArray, nearest, State, type VariableSpec } from './state.ts';
+import { checkArray, contentOf, nearest, State, type VariableSpec } from './state.ts';
 
 export { State, type VariableSpec, variablesOf } from './state.ts';
 
@@ -75,14 +75,11 @@ export class Device {
   async createState(variables: readonly VariableSpec[], options: { readonly seed?: number } = {}): Promise<State> {
     const { seed = 0 } = options;
     if (!Number.isInteger(seed)) throw new ArgumentError(`createState: seed must be an integer, got ${String(seed)}`);
-    const state = await this.#device.createState(
-      variables.map((variable) => ({ ...typeOf(variable), name: variable.name })),
-    );
-    const result = new State(state, variables);
-    for (const { name, initial } of variables) {
-      if (initial) await result.write(name, typeof initial === 'function' ? initial(seed) : initial);
-    }
-    return result;
+    const contents = variables.map((variable) => contentOf(variable, seed));
+    const types = variables.map((variable) => ({ ...typeOf(variable), name: variable.name }));
+    const handle = await this.#device.createState(types);
+    await Promise.all(contents.map((content, i) => content && handle.write(i, content)));
+    return new State(handle, variables);
   }
 
   /** @internal */
@@ -145,18 +142,20 @@ export class Program {
   readonly #graph: Graph;
   readonly #program: NativeProgram;
   readonly #keep: readonly string[];
+  readonly #inputs: readonly Value[];
 
   /** @internal */
   constructor(graph: Graph, program: NativeProgram, keep: readonly string[]) {
     this.#graph = graph;
     this.#program = program;
     this.#keep = keep;
+    this.#inputs = graph.inputs;
     this.plan = planOf(graph, program.plan);
   }
 
   /** What a step reads: name and type of every input. */
   get inputs(): readonly (ValueType & { readonly name: string })[] {
-    return this.#graph.inputs.map((value) => ({ ...typeOf(value), name: value.name }));
+    return this.#inputs.map((value) => ({ ...typeOf(value), name: value.name }));
   }
 
   /** One step. The arrays are copied before this returns; resolves when the step is done. */
@@ -199,16 +198,20 @@ export class Program {
   }
 
   #arrays(given: Inputs, steps: number): HostArray[] {
-    const values = this.#graph.inputs;
-    const names = values.map(({ name }) => name);
-    const unknown = Object.keys(given).find((name) => !names.includes(name));
-    if (unknown !== undefined) throw new ArgumentError(`the step has no input '${unknown}'${nearest(unknown, names)}`);
-    return values.map((value) => {
+    const arrays = this.#inputs.map((value) => {
       const data = given[value.name];
       if (data === undefined) throw new ArgumentError(`input '${value.name}' (${typeText(value)}) is missing`);
       checkArray(`input '${value.name}'`, value, data, steps);
       return data;
     });
+    if (Object.keys(given).length > arrays.length) throw this.#unknownInput(given);
+    return arrays;
+  }
+
+  #unknownInput(given: Inputs): ArgumentError {
+    const names = this.#inputs.map(({ name }) => name);
+    const unknown = Object.keys(given).filter((name) => !names.includes(name));
+    return new ArgumentError(`the step has no input '${unknown[0]}'; its inputs: ${names.join(', ')}`);
   }
 }
 

@@ -93,6 +93,15 @@ export class State {
   }
 }
 
+/** What the variable holds before the first step, if it is not zero. */
+export function contentOf(variable: VariableSpec, seed: number): HostArray | undefined {
+  const { name, initial } = variable;
+  if (initial === undefined) return undefined;
+  const content = typeof initial === 'function' ? initial(seed) : initial;
+  checkArray(`initial content of '${name}'`, variable, content, 1);
+  return content;
+}
+
 /** `count` values of this type, as the typed array in which its dtype crosses. */
 export function checkArray(what: string, type: ValueType, data: HostArray, count: number): void {
   const kind = hostArrayOf(type.dtype);
