@@ -94,8 +94,9 @@ BackendOptions parse_device_name(const std::string& name, int threads) {
 std::unique_ptr<Backend> open_backend(const BackendOptions& options) {
   if (options.kind == "reference") return make_reference_backend(options);
   PlugIn found = plug_in(options.kind);
+  std::string name = options.kind + (options.kind == "cuda" ? ":" + std::to_string(options.ordinal) : "");
   if (found.factory == nullptr) {
-    throw Error(ErrorCode::device, "device '" + options.kind + "' is not available: " + found.info.reason);
+    throw Error(ErrorCode::device, "device '" + name + "' is not available: " + found.info.reason);
   }
   return std::unique_ptr<Backend>(found.factory(options));
 }
