@@ -14,6 +14,7 @@ export {
   readCheckpointInfo,
 } from './checkpoint.ts';
 export { TrainingError, type TrainingErrorCode } from './errors.ts';
+export { bytes, duration, percent } from './format.ts';
 export { type Evaluation, evaluateCheckpoint, type Prediction, predictCheckpoint } from './inference.ts';
 export type { EpochMetrics } from './metrics.ts';
 export type { TrainerOptions } from './options.ts';
@@ -28,5 +29,5 @@ export {
   scheduleNames,
   scheduleOf,
 } from './recipes.ts';
-export type { AmpDtype } from './step.ts';
+export { type AmpDtype, type TrainingStepOptions, trainingGraph } from './step.ts';
 export { type FitResult, Trainer } from './trainer.ts';

@@ -1,5 +1,4 @@
-import { constants } from 'node:fs';
-import { access, copyFile, mkdir, rm, stat, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { TrainingError } from './errors.ts';
 import { MetricsLog } from './metrics.ts';
@@ -21,7 +20,7 @@ export class RunFolder {
   }
 
   /**
-   * Creates the folder and proves that it can be written, before anything else is done.
+   * Proves that the folder can be written, before anything else is done.
    * A folder that holds a run is refused unless `overwrite` is set or the run is the resumed one.
    */
   static async open(path: string, options: { overwrite?: boolean; resume?: string | undefined }): Promise<RunFolder> {
@@ -40,7 +39,7 @@ export class RunFolder {
 
   /** A new run: removes what an overwritten one left, and only that. */
   async begin(configuration: object): Promise<void> {
-    for (const file of runFiles) await rm(join(this.path, file), { force: true });
+    await this.#clear();
     await this.#writeConfiguration(configuration);
   }
 
@@ -49,11 +48,16 @@ export class RunFolder {
     const from = dirname(checkpoint);
     const lines = await new MetricsLog(join(from, 'metrics.jsonl')).read(epoch);
     if (resolve(from) !== resolve(this.path)) {
-      for (const file of runFiles) await rm(join(this.path, file), { force: true });
+      await this.#clear();
       if (await exists(join(from, 'best.safetensors'))) await copyFile(join(from, 'best.safetensors'), this.best);
     }
     await this.metrics.replace(lines);
     await this.#writeConfiguration(configuration);
+  }
+
+  async #clear(): Promise<void> {
+    await mkdir(this.path, { recursive: true });
+    for (const file of runFiles) await rm(join(this.path, file), { force: true });
   }
 
   async #writeConfiguration(configuration: object): Promise<void> {
@@ -61,21 +65,24 @@ export class RunFolder {
   }
 }
 
+/** Writes where the folder is, or will be; the folder itself is made when the run begins. */
 async function proveWritable(path: string): Promise<void> {
-  const probe = join(path, `.probe-${process.pid}`);
+  const place = await nearestExisting(resolve(path));
+  const probe = join(place, `.probe-${process.pid}`);
   try {
-    await mkdir(path, { recursive: true });
-    await access(path, constants.W_OK);
-    await writeFile(probe, 'x');
+    await writeFile(probe, 'x', { flag: 'wx' });
+    await rm(probe);
   } catch (cause) {
     throw new TrainingError(
       'ERR_OUTPUT',
       `output folder ${path} cannot be written: ${(cause as Error).message}; choose another --output or mend its rights`,
       { cause },
     );
-  } finally {
-    await rm(probe, { force: true }).catch(() => undefined);
   }
+}
+
+async function nearestExisting(path: string): Promise<string> {
+  return (await exists(path)) || dirname(path) === path ? path : nearestExisting(dirname(path));
 }
 
 async function existing(path: string): Promise<string[]> {

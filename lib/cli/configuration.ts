@@ -1,0 +1,177 @@
+// How a run was asked for: what `train` keeps in its checkpoints, so that `--resume` needs nothing else.
+import { dirname, join } from 'node:path';
+import { modelNames } from '../models/index.ts';
+import {
+  type AmpDtype,
+  type CheckpointInfo,
+  type Recipe,
+  recipes,
+  scheduleNames,
+  TrainingError,
+} from '../train/index.ts';
+import { UsageError, type Values } from './args.ts';
+
+export const recipeOptions = {
+  recipe: {
+    type: 'text',
+    choices: Object.keys(recipes),
+    value: 'NAME',
+    description: 'defaults of the flags below: short (one cycle, 15 epochs) or paper (He et al. 2015, 160 epochs)',
+  },
+  epochs: { type: 'integer', min: 1, value: 'N', description: 'passes over the training set' },
+  'batch-size': { type: 'integer', min: 1, value: 'N', description: 'pictures per step' },
+  lr: { type: 'number', above: 0, value: 'RATE', description: 'learning rate; the peak of onecycle' },
+  sched: { type: 'text', choices: scheduleNames, value: 'NAME', description: `schedule: ${scheduleNames.join(', ')}` },
+  'decay-milestones': {
+    type: 'integers',
+    min: 1,
+    value: 'N,N',
+    description: 'step: epochs after which the rate is multiplied (default: half and three quarters of all)',
+  },
+  'decay-rate': { type: 'number', above: 0, value: 'FACTOR', description: 'step: by what (default 0.1)' },
+  'min-lr': { type: 'number', min: 0, value: 'RATE', description: 'cosine: rate at the end (default 0)' },
+  'warmup-epochs': {
+    type: 'integer',
+    min: 0,
+    value: 'N',
+    description: 'step, cosine: epochs of rising rate (default 0)',
+  },
+  'warmup-lr': {
+    type: 'number',
+    min: 0,
+    value: 'RATE',
+    description: 'rate at the start of the warm-up (default 1e-5)',
+  },
+  momentum: { type: 'number', min: 0, max: 0.9999, value: 'M', description: 'Nesterov momentum (default 0.9)' },
+  'weight-decay': { type: 'number', min: 0, value: 'W', description: 'L2 penalty on every parameter' },
+  smoothing: { type: 'number', min: 0, max: 0.9999, value: 'S', description: 'label smoothing (default 0)' },
+  'clip-grad': { type: 'number', above: 0, value: 'NORM', description: 'largest norm of all gradients together' },
+  'no-aug': { type: 'switch', description: 'neither random crops (4 pixels of padding) nor flips' },
+} as const;
+
+export const runOptions = {
+  model: { type: 'text', value: 'NAME', description: `network (default cifar-resnet20): ${modelNames().join(', ')}` },
+  data: {
+    type: 'text',
+    value: 'SET',
+    description: 'cifar10, cifar100, cifar10-mini (default), synthetic, or a folder or tar archive with train and test',
+  },
+  'image-size': { type: 'integer', min: 8, value: 'S', description: 'resize pictures to SxS' },
+  seed: {
+    type: 'integer',
+    min: 0,
+    max: 2 ** 31 - 1,
+    value: 'N',
+    description: 'of weights, order and crops (default 0)',
+  },
+  ...recipeOptions,
+} as const;
+
+/** All numbers that decide what a run learns. */
+export interface Configuration {
+  readonly model: string;
+  readonly data: string;
+  readonly imageSize?: number;
+  readonly seed: number;
+  readonly ampDtype: AmpDtype;
+  readonly recipe: Recipe;
+}
+
+type RunValues = Values<typeof runOptions> & { readonly 'amp-dtype'?: string };
+
+export function configurationOf(values: RunValues): Configuration {
+  const imageSize = values['image-size'];
+  return {
+    model: values.model ?? 'cifar-resnet20',
+    data: values.data ?? 'cifar10-mini',
+    ...(imageSize !== undefined && { imageSize }),
+    seed: values.seed ?? 0,
+    ampDtype: (values['amp-dtype'] ?? 'float32') as AmpDtype,
+    recipe: recipeOf(values),
+  };
+}
+
+function recipeOf(values: RunValues): Recipe {
+  const base = recipes[(values.recipe ?? 'short') as keyof typeof recipes];
+  const given = {
+    epochs: values.epochs,
+    batchSize: values['batch-size'],
+    lr: values.lr,
+    sched: values.sched as Recipe['sched'] | undefined,
+    decayMilestones: values['decay-milestones'],
+    decayRate: values['decay-rate'],
+    minLr: values['min-lr'],
+    warmupEpochs: values['warmup-epochs'],
+    warmupLr: values['warmup-lr'],
+    momentum: values.momentum,
+    ...(values.momentum === 0 && { nesterov: false }),
+    weightDecay: values['weight-decay'],
+    smoothing: values.smoothing,
+    clipGrad: values['clip-grad'],
+    ...(values['no-aug'] && { padding: 0, flip: false }),
+  };
+  const recipe: Recipe = { ...base, ...definedOnly(given) };
+  if (given.decayMilestones !== undefined || given.epochs === undefined) return recipe;
+  const milestones = [0.5, 0.75].map((share) => Math.max(1, Math.round(share * recipe.epochs)));
+  return { ...recipe, decayMilestones: [...new Set(milestones)] };
+}
+
+function definedOnly<T extends object>(values: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
+  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as ReturnType<
+    typeof definedOnly<T>
+  >;
+}
+
+/** The checkpoint decides; a flag that contradicts it is refused. Data may have moved, and epochs may be added. */
+export function resumedConfiguration(file: string, info: CheckpointInfo, values: RunValues): Configuration {
+  const kept = info.configuration as unknown as Configuration;
+  if (typeof kept.recipe !== 'object' || typeof kept.data !== 'string') {
+    throw new TrainingError(
+      'ERR_CHECKPOINT',
+      `checkpoint ${file} was not made by the command line; continue it with Trainer.create({ resume }) in the program that made it`,
+    );
+  }
+  const asked = configurationOf(values);
+  const conflicts = flagsOf(asked, values).filter(({ path }) => !same(at(kept, path), at(asked, path)));
+  if (conflicts.length > 0) {
+    const lines = conflicts.map(
+      ({ flag, path }) => `  ${flag} ${at(asked, path)}: the checkpoint has ${at(kept, path)}`,
+    );
+    throw new UsageError(
+      `these flags contradict ${file}:\n${lines.join('\n')}\nleave them out to continue the run, or start a new one without --resume`,
+    );
+  }
+  return {
+    ...kept,
+    data: values.data ?? kept.data,
+    recipe: { ...kept.recipe, epochs: values.epochs ?? kept.recipe.epochs },
+  };
+}
+
+const free = new Set(['data', 'epochs', 'recipe']);
+
+/** Every given flag that decides what is learned, with the place of its value in a Configuration. */
+function flagsOf(configuration: Configuration, values: RunValues): { flag: string; path: string[] }[] {
+  return Object.keys(values)
+    .filter((name) => (name in runOptions || name === 'amp-dtype') && !free.has(name))
+    .map((name) => {
+      const key = name === 'no-aug' ? 'padding' : name.replace(/-(.)/g, (_, letter: string) => letter.toUpperCase());
+      return { flag: `--${name}`, path: key in configuration ? [key] : ['recipe', key] };
+    });
+}
+
+function at(configuration: Configuration, path: readonly string[]): unknown {
+  return path.reduce<unknown>((value, key) => (value as Record<string, unknown> | undefined)?.[key], configuration);
+}
+
+function same(a: unknown, b: unknown): boolean {
+  return JSON.stringify(a) === JSON.stringify(b);
+}
+
+/** `runs/20261122-101530-cifar-resnet20`, or the folder of the checkpoint that is resumed. */
+export function outputFolder(output: string | undefined, resume: string | undefined, model: string): string {
+  if (output !== undefined) return output;
+  if (resume !== undefined) return dirname(resume);
+  const time = new Date().toISOString().slice(0, 19).replaceAll(/[-:]/g, '').replace('T', '-');
+  return join('runs', `${time}-${model}`);
+}

@@ -1,0 +1,71 @@
+import { type AmpDtype, type CheckpointInfo, evaluateCheckpoint, percent, TrainingError } from '../train/index.ts';
+import { openCheckpoint } from './checkpoint.ts';
+import { defineCommand } from './command.ts';
+import { ampOption, deviceOptions, jsonOption, loadData, required, withDevice } from './common.ts';
+
+export const command = defineCommand({
+  name: 'evaluate',
+  usage: 'node-cudnn evaluate --checkpoint FILE [--data SET] [options]',
+  purpose: 'measures loss and accuracy of a checkpoint on whole pictures',
+  options: {
+    checkpoint: { type: 'text', value: 'FILE', description: 'a best.safetensors or last.safetensors' },
+    data: { type: 'text', value: 'SET', description: 'as for train (default: what the checkpoint was trained on)' },
+    split: {
+      type: 'text',
+      choices: ['test', 'train'],
+      value: 'NAME',
+      description: 'which part of it: test (default) or train',
+    },
+    'batch-size': { type: 'integer', min: 1, value: 'N', description: 'pictures per step (default 100)' },
+    ...ampOption,
+    ...deviceOptions,
+    ...jsonOption,
+  },
+  examples: [
+    'node-cudnn evaluate --checkpoint runs/start/best.safetensors',
+    'node-cudnn evaluate --checkpoint runs/start/best.safetensors --data cifar10 --json',
+  ],
+  async run({ values, output }) {
+    const file = required('--checkpoint', values.checkpoint);
+    const { checkpoint, model } = await openCheckpoint(file);
+    const kept = checkpoint.info.configuration as { data?: string; imageSize?: number };
+    const source = required('--data', values.data ?? kept.data);
+    const data = await loadData({ data: source, imageSize: kept.imageSize }, output);
+    checkFits(file, checkpoint.info, data);
+    const set = values.split === 'train' ? data.train : data.test;
+    const evaluation = await withDevice(values, (device) =>
+      evaluateCheckpoint({
+        device,
+        model,
+        checkpoint,
+        set,
+        ampDtype: (values['amp-dtype'] ?? 'float32') as AmpDtype,
+        ...(values['batch-size'] !== undefined && { batchSize: values['batch-size'] }),
+      }),
+    );
+    const { images, loss, top1, top5 } = evaluation;
+    output.answer(
+      { images, loss, top1, top5 },
+      () =>
+        `${images} pictures of ${set.name}: loss ${loss.toFixed(4)}, top-1 ${percent(top1, 2)}, top-5 ${percent(top5, 2)}`,
+    );
+  },
+});
+
+function checkFits(file: string, { model }: CheckpointInfo, data: Awaited<ReturnType<typeof loadData>>): void {
+  const { height, width, channels } = data.test;
+  const problems = [
+    differs('classes', model.classes, data.classes),
+    differs('picture size', model.input, { height, width, channels }),
+  ].filter((line) => line !== undefined);
+  if (problems.length === 0) return;
+  throw new TrainingError(
+    'ERR_CHECKPOINT',
+    `${data.name} does not fit checkpoint ${file}:\n${problems.join('\n')}\ngive the kind of data that it was trained on`,
+  );
+}
+
+function differs(what: string, wanted: unknown, found: unknown): string | undefined {
+  const [a, b] = [JSON.stringify(wanted), JSON.stringify(found)];
+  return a === b ? undefined : `  ${what}: the checkpoint has ${a}, the data ${b}`;
+}

@@ -1,0 +1,90 @@
+// Timing of training steps in this process.
+import { performance } from 'node:perf_hooks';
+import type { Device } from '../program.ts';
+import { measureCeilings } from './ceilings.ts';
+import { type Layer, layersOf } from './layers.ts';
+import { type Spread, spread } from './statistics.ts';
+import { stepInputs, type TrainingProgram, type TrainingProgramOptions, trainingProgram } from './training-program.ts';
+
+export interface BenchResult {
+  readonly device: string;
+  readonly threads: number;
+  readonly model: string;
+  readonly batchSize: number;
+  readonly imageSize: number;
+  readonly dtype: string;
+  readonly stepMs: Spread;
+  readonly imagesPerSecond: number;
+  /** Share of the time in which JavaScript ran. */
+  readonly javascriptShare: number;
+  readonly ceilings: { readonly gflops: number; readonly gbPerSecond: number };
+  readonly layers: readonly Layer[];
+}
+
+const warmUpSteps = 5;
+const profiles = 5;
+
+export async function bench(device: Device, options: TrainingProgramOptions, steps: number): Promise<BenchResult> {
+  const stepper = await Stepper.create(device, options);
+  const { times, javascriptShare } = await stepper.time(steps);
+  const ceilings = await measureCeilings(device, options.ampDtype);
+  const layers = layersOf(await stepper.profile(), ceilings);
+  stepper.close();
+  const stepMs = spread(times);
+  const { model, batchSize, imageSize, ampDtype } = options;
+  return {
+    device: device.name,
+    threads: device.threads,
+    model,
+    batchSize,
+    imageSize,
+    dtype: ampDtype,
+    stepMs,
+    imagesPerSecond: (1000 * batchSize) / stepMs.median,
+    javascriptShare,
+    ceilings,
+    layers,
+  };
+}
+
+/** A warm training step. */
+export class Stepper {
+  readonly #training: TrainingProgram;
+  readonly #batchSize: number;
+
+  private constructor(training: TrainingProgram, batchSize: number) {
+    this.#training = training;
+    this.#batchSize = batchSize;
+  }
+
+  static async create(device: Device, options: TrainingProgramOptions): Promise<Stepper> {
+    const stepper = new Stepper(await trainingProgram(device, options), options.batchSize);
+    await stepper.time(warmUpSteps);
+    return stepper;
+  }
+
+  /** Milliseconds of each of `steps` steps, each a native call of its own. */
+  async time(steps: number): Promise<{ times: number[]; javascriptShare: number }> {
+    const inputs = stepInputs(this.#training, this.#batchSize, 1);
+    const before = performance.eventLoopUtilization();
+    const times: number[] = [];
+    for (let i = 0; i < steps; i += 1) {
+      const begin = performance.now();
+      await this.#training.program.step(inputs);
+      times.push(performance.now() - begin);
+    }
+    return { times, javascriptShare: performance.eventLoopUtilization(before).utilization };
+  }
+
+  async profile() {
+    const inputs = stepInputs(this.#training, this.#batchSize, 1);
+    const rows = [];
+    for (let i = 0; i < profiles; i += 1) rows.push(await this.#training.program.profile(inputs));
+    return rows;
+  }
+
+  close(): void {
+    this.#training.program.close();
+    this.#training.state.close();
+  }
+}

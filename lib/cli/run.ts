@@ -1,0 +1,105 @@
+// One training run as `train` and `start` have it: data, trainer, signals, and words on how it went.
+import { join } from 'node:path';
+import type { DataSet } from '../data/index.ts';
+import { createModel } from '../models/index.ts';
+import { type FitResult, optimizerOf, RunFolder, scheduleOf, Trainer } from '../train/index.ts';
+import type { Output } from './command.ts';
+import { describeSet, loadData, withDevice } from './common.ts';
+import type { Configuration } from './configuration.ts';
+
+export interface RunRequest {
+  readonly configuration: Configuration;
+  readonly folder: string;
+  readonly device?: string | undefined;
+  readonly threads?: number | undefined;
+  readonly resume?: string | undefined;
+  readonly overwrite?: boolean | undefined;
+  readonly recoveryInterval?: number | undefined;
+  readonly logInterval?: number | undefined;
+  readonly skipDamaged?: boolean | undefined;
+}
+
+export interface RunSummary {
+  readonly folder: string;
+  readonly result: FitResult;
+}
+
+/**
+ * Runs to the end, or until Ctrl-C. Model, device and folder are tried before the data is loaded; `use` may look at the trained network before its memory
+ * is freed.
+ */
+export async function train(
+  request: RunRequest,
+  output: Output,
+  use: (trainer: Trainer, data: DataSet, result: FitResult) => Promise<void> = async () => undefined,
+): Promise<RunSummary> {
+  const { configuration, folder, resume, overwrite = false } = request;
+  createModel(configuration.model);
+  await withDevice(request, async () => undefined);
+  await RunFolder.open(folder, { overwrite, resume });
+  const data = await loadData({ ...configuration, skipDamaged: request.skipDamaged }, output);
+  output.line(describeSet(data));
+  const trainer = await Trainer.create(trainerOptions(request, data, output));
+  try {
+    output.line(`${trainer.device.description}; ${configuration.model} in ${configuration.ampDtype}`);
+    output.line(`writing to ${folder}; Ctrl-C saves and stops`);
+    const result = await interruptible(output, (signal) => trainer.fit({ signal }));
+    await use(trainer, data, result);
+    return { folder, result };
+  } finally {
+    await trainer.close();
+  }
+}
+
+function trainerOptions(request: RunRequest, data: DataSet, output: Output) {
+  const { configuration, folder } = request;
+  const { recipe } = configuration;
+  const modelOptions = { numClasses: data.classes.length, inChannels: data.train.channels };
+  return {
+    model: createModel(configuration.model, modelOptions),
+    modelName: configuration.model,
+    modelOptions,
+    data,
+    batchSize: recipe.batchSize,
+    epochs: recipe.epochs,
+    optimizer: optimizerOf(recipe),
+    schedule: scheduleOf(recipe, Math.max(1, Math.floor(data.train.count / recipe.batchSize))),
+    augment: { padding: recipe.padding, flip: recipe.flip },
+    smoothing: recipe.smoothing,
+    ampDtype: configuration.ampDtype,
+    seed: configuration.seed,
+    output: folder,
+    progress: output.log,
+    configuration: { ...configuration },
+    ...(request.overwrite && { overwrite: true }),
+    ...(request.device !== undefined && { device: request.device }),
+    ...(request.threads !== undefined && { threads: request.threads }),
+    ...(request.resume !== undefined && { resume: request.resume }),
+    ...(request.recoveryInterval !== undefined && { recoveryInterval: request.recoveryInterval }),
+    ...(request.logInterval !== undefined && { stepsPerCall: request.logInterval }),
+  };
+}
+
+/** The first SIGINT or SIGTERM aborts the signal, a second one ends the process. */
+async function interruptible<T>(output: Output, task: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  const controller = new AbortController();
+  const interrupt = () => {
+    if (controller.signal.aborted) process.exit(130);
+    controller.abort();
+    output.line('\nfinishing the running steps and saving; press Ctrl-C again to stop at once');
+  };
+  process.on('SIGINT', interrupt).on('SIGTERM', interrupt);
+  try {
+    return await task(controller.signal);
+  } finally {
+    process.off('SIGINT', interrupt).off('SIGTERM', interrupt);
+  }
+}
+
+export function lastOf(folder: string): string {
+  return join(folder, 'last.safetensors');
+}
+
+export function bestOf(folder: string): string {
+  return join(folder, 'best.safetensors');
+}

@@ -1,0 +1,54 @@
+// The training step of a named model over generated pictures: what `summary` plans and `bench` times.
+import { type DataSet, syntheticDataSet } from '../data/index.ts';
+import { createModel } from '../models/index.ts';
+import type { Module } from '../nn/index.ts';
+import { sgd } from '../optim/index.ts';
+import { compile, type Device, type Program, type State, variablesOf } from '../program.ts';
+import { type AmpDtype, trainingGraph } from '../train/index.ts';
+
+export interface TrainingProgramOptions {
+  readonly model: string;
+  readonly batchSize: number;
+  readonly imageSize: number;
+  readonly numClasses: number;
+  readonly inChannels: 1 | 3;
+  readonly ampDtype: AmpDtype;
+}
+
+export interface TrainingProgram {
+  readonly module: Module;
+  readonly program: Program;
+  readonly state: State;
+  readonly data: DataSet;
+}
+
+export async function trainingProgram(device: Device, options: TrainingProgramOptions): Promise<TrainingProgram> {
+  const { batchSize, imageSize, numClasses, inChannels, ampDtype } = options;
+  const module = createModel(options.model, { numClasses, inChannels });
+  const data = syntheticDataSet({
+    size: [imageSize, imageSize],
+    channels: inChannels,
+    numClasses,
+    trainCount: 2 * batchSize,
+    testCount: 1,
+  });
+  const graph = trainingGraph({
+    model: module,
+    set: data.train,
+    batchSize,
+    ampDtype,
+    normalisation: { mean: Array(inChannels).fill(0.5), std: Array(inChannels).fill(0.25) },
+    optimizer: sgd({ momentum: 0.9, nesterov: true, weightDecay: 5e-4 }),
+    augment: { padding: 4, flip: true },
+    smoothing: 0,
+    seed: 0,
+  });
+  const state = await device.createState(variablesOf(graph));
+  return { module, data, state, program: await compile(graph, { device, state }) };
+}
+
+/** Inputs of `steps` steps, walking through the pictures. */
+export function stepInputs({ data }: TrainingProgram, batchSize: number, steps: number) {
+  const indices = Int32Array.from({ length: steps * batchSize }, (_, i) => (i * 7) % data.train.count);
+  return { indices, learning_rate: Float32Array.from({ length: steps }, () => 0.01) };
+}
