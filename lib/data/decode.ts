@@ -65,7 +65,7 @@ export async function decodePictures(
       if (info.height === height && info.width === width) pixels.set(data, index * bytes);
       else otherSize.push({ index, problem: `is ${info.width}x${info.height}` });
     } catch (cause) {
-      damaged.push({ index, problem: (cause as Error).message, cause });
+      damaged.push({ index, problem: problemOf(cause), cause });
     }
     options.onProgress?.({ phase: 'decode', done: ++done, total: pictures.length });
   });
@@ -89,10 +89,14 @@ async function commonShape(
       const { info } = await decode(await picture.read(), channels);
       return { height: info.height, width: info.width, channels };
     } catch (cause) {
-      damaged.push({ index, problem: (cause as Error).message, cause });
+      damaged.push({ index, problem: problemOf(cause), cause });
     }
   }
   throw undecodable(name, pictures, damaged);
+}
+
+function problemOf(error: unknown): string {
+  return error instanceof DataError ? error.problem : (error as Error).message;
 }
 
 /** Pixels as Pillow's convert('RGB') gives them: colour profiles and orientation ignored, alpha dropped. */
