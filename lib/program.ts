@@ -1,6 +1,7 @@
 // From a graph to a program on a device. The only file that opens native.ts.
 import {
   ArgumentError,
+  checkOptions,
   fuse as fuseGraph,
   type Graph,
   type HostArray,
@@ -43,6 +44,7 @@ export class Device {
 
   /** Opens a device. There is no fall-back to another one: what is not there is an error that says how to get it. */
   static async open(name: string, options: DeviceOptions = {}): Promise<Device> {
+    checkOptions('Device.open', options, ['threads']);
     checkThreads(options.threads);
     checkAvailable(name);
     return new Device(await native().openDevice(name, options));
@@ -73,13 +75,14 @@ export class Device {
 
   /** Allocates the variables and fills them as their `initial` says; those without one are zero. */
   async createState(variables: readonly VariableSpec[], options: { readonly seed?: number } = {}): Promise<State> {
+    checkOptions('createState', options, ['seed']);
     const { seed = 0 } = options;
     if (!Number.isInteger(seed)) throw new ArgumentError(`createState: seed must be an integer, got ${String(seed)}`);
     const contents = variables.map((variable) => contentOf(variable, seed));
     const types = variables.map((variable) => ({ ...typeOf(variable), name: variable.name }));
     const handle = await this.#device.createState(types);
     await Promise.all(contents.map((content, i) => content && handle.write(i, content)));
-    return new State(handle, variables);
+    return new State(this, handle, variables);
   }
 
   /** @internal */
@@ -104,7 +107,9 @@ export interface CompileOptions {
 
 /** Fuses, plans and prepares the graph for the device; the program reads and writes the variables of `state`. */
 export async function compile(graph: Graph, options: CompileOptions): Promise<Program> {
+  checkOptions('compile', options, ['device', 'state', 'keep', 'fuse']);
   const { device, state, keep = [], fuse = true } = options;
+  if (state.device !== device) throw new ArgumentError('compile: the state belongs to another device');
   for (const name of keep) graph.find(name);
   checkDtypes(graph, device);
   const fused = fuse ? fuseGraph(graph, device.features, keep) : graph;

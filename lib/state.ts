@@ -38,12 +38,15 @@ export function variablesOf(...graphs: readonly Graph[]): VariableSpec[] {
 
 /** What outlives a step: parameters, running statistics, optimizer state, resident data. Shared by programs, by name. */
 export class State {
+  /** @internal The device that holds it. */
+  readonly device: object;
   /** @internal */
   readonly handle: NativeState;
   readonly #variables: ReadonlyMap<string, VariableSpec & { readonly index: number }>;
 
   /** @internal */
-  constructor(handle: NativeState, variables: readonly VariableSpec[]) {
+  constructor(device: object, handle: NativeState, variables: readonly VariableSpec[]) {
+    this.device = device;
     this.handle = handle;
     this.#variables = new Map(variables.map((variable, index) => [variable.name, { ...variable, index }]));
   }

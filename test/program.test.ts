@@ -145,6 +145,14 @@ describe('compile', () => {
     );
   });
 
+  it('wants the state of its own device', async () => {
+    const other = await Device.open('reference');
+    const graph = graphOf();
+    const state = await other.createState(variablesOf(graph));
+    await expect(compile(graph, { device, state })).rejects.toThrow('the state belongs to another device');
+    await other.close();
+  });
+
   it('lets two programs share a state', async () => {
     const [first, second] = [graphOf(), graphOf()];
     const state = await device.createState(variablesOf(first, second));

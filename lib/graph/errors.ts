@@ -10,13 +10,23 @@ export class ShapeError extends Error {
   readonly code: string = 'ERR_SHAPE';
 }
 
-/** The names most like `name`, for "did you mean": equal last part or long common prefix first. */
+/** The names most like `name`, nearest first, for "did you mean". */
 export function closest(name: string, names: Iterable<string>, count = 3): string[] {
   return [...names]
     .map((candidate) => ({ candidate, distance: editDistance(name, candidate) }))
     .sort((a, b) => a.distance - b.distance)
     .slice(0, count)
     .map(({ candidate }) => candidate);
+}
+
+/** Refuses options that nobody reads, which are nearly always misspelt. */
+export function checkOptions(where: string, options: object, known: readonly string[]): void {
+  const unknown = Object.keys(options).find((name) => !known.includes(name));
+  if (unknown === undefined) return;
+  const [nearest] = closest(unknown, known, 1);
+  throw new ArgumentError(
+    `${where}: there is no option '${unknown}'; did you mean '${nearest}'? All: ${known.join(', ')}`,
+  );
 }
 
 function editDistance(a: string, b: string): number {

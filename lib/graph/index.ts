@@ -1,5 +1,5 @@
 export { autocast } from './autocast.ts';
-export { ArgumentError, closest, ShapeError } from './errors.ts';
+export { ArgumentError, checkOptions, closest, ShapeError } from './errors.ts';
 export { fuse, lower } from './fuse.ts';
 export { gradient } from './gradient.ts';
 export {

@@ -14,7 +14,7 @@ export interface LowPrecision {
   readonly outputs: readonly number[];
 }
 
-/** Nodes that one node can stand for; inputs and outputs are values of the graph as it is. */
+/** Nodes that one node can stand for, under the first one's layer path; inputs and outputs are values of the graph as it is. */
 export interface Match {
   readonly nodes: readonly Node[];
   readonly inputs: readonly Value[];

@@ -1,5 +1,5 @@
 // The CIFAR networks of He et al. 2015 (section 4.2) and, with pre-activation, He et al. 2016.
-import { ArgumentError, type Value } from '../graph/index.ts';
+import { ArgumentError, checkOptions, type Value } from '../graph/index.ts';
 import { BatchNorm2d, type Conv2d, GlobalAvgPool, Linear, Module, ReLU, type Sequential } from '../nn/index.ts';
 import { BasicBlock, conv3x3, PreActBlock, type Shortcut, stage } from './blocks.ts';
 
@@ -63,6 +63,7 @@ class CifarResNet extends Module {
 }
 
 export function cifarResNet(options: CifarResNetOptions): Module {
+  checkOptions('cifarResNet', options, ['depth', 'preActivation', 'numClasses', 'inChannels', 'shortcut']);
   const { depth, preActivation = false, numClasses = 10, inChannels = 3, shortcut = 'A' } = options;
   const n = (depth - 2) / 6;
   if (!Number.isInteger(depth) || !Number.isInteger(n) || n < 1) {

@@ -1,5 +1,5 @@
 // Models by the names that the command line and checkpoints know.
-import { ArgumentError, closest } from '../graph/index.ts';
+import { ArgumentError, checkOptions, closest } from '../graph/index.ts';
 import type { Module } from '../nn/index.ts';
 import { cifarResNet } from './cifar-resnet.ts';
 import { resnet18Small } from './resnet18-small.ts';
@@ -31,5 +31,6 @@ export function createModel(name: string, options: ModelOptions = {}): Module {
     const [nearest] = closest(name, models.keys(), 1);
     throw new ArgumentError(`no model is called '${name}'; did you mean '${nearest}'? All: ${modelNames().join(', ')}`);
   }
+  checkOptions('createModel', options, ['numClasses', 'inChannels']);
   return build(options);
 }

@@ -1,5 +1,5 @@
 // ResNet-18 (He et al. 2015, table 1) for small images: a 3x3 stem without pooling.
-import type { Value } from '../graph/index.ts';
+import { checkOptions, type Value } from '../graph/index.ts';
 import { BatchNorm2d, type Conv2d, GlobalAvgPool, Linear, Module, ReLU, type Sequential } from '../nn/index.ts';
 import { BasicBlock, conv3x3, stage } from './blocks.ts';
 
@@ -43,5 +43,6 @@ function blocks(inputs: number, channels: number, stride: number): Sequential {
 }
 
 export function resnet18Small(options: ResNet18SmallOptions = {}): Module {
+  checkOptions('resnet18Small', options, ['numClasses', 'inChannels']);
   return new ResNet18Small(options);
 }

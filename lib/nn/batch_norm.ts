@@ -1,4 +1,4 @@
-import type { Value } from '../graph/index.ts';
+import { checkOptions, type Value } from '../graph/index.ts';
 import { batchNorm, batchNormInference } from '../ops/index.ts';
 import { size } from './check.ts';
 import { constant } from './init.ts';
@@ -23,8 +23,10 @@ export class BatchNorm2d extends Module {
   readonly eps: number;
   readonly momentum: number;
 
-  constructor(numFeatures: number, { eps = 1e-5, momentum = 0.1 }: BatchNorm2dOptions = {}) {
+  constructor(numFeatures: number, options: BatchNorm2dOptions = {}) {
     super();
+    checkOptions('BatchNorm2d', options, ['eps', 'momentum']);
+    const { eps = 1e-5, momentum = 0.1 } = options;
     const shape = [size('BatchNorm2d', 'numFeatures', numFeatures)];
     this.weight = new Parameter({ shape, initialiser: constant(1) });
     this.bias = new Parameter({ shape, initialiser: constant(0) });

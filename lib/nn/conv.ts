@@ -1,4 +1,4 @@
-import { ArgumentError, type Value } from '../graph/index.ts';
+import { ArgumentError, checkOptions, type Value } from '../graph/index.ts';
 import { type Conv2dOptions as ConvolutionOptions, conv2d } from '../ops/index.ts';
 import { size } from './check.ts';
 import { fans, type Initialiser, kaimingNormal, uniformByFan } from './init.ts';
@@ -24,6 +24,7 @@ export class Conv2d extends Module {
     options: Conv2dOptions = {},
   ) {
     super();
+    checkOptions('Conv2d', options, ['stride', 'padding', 'dilation', 'groups', 'bias', 'initialiser']);
     const { bias = true, initialiser = kaimingNormal({ mode: 'fanOut' }), ...window } = options;
     const groups = size('Conv2d', 'groups', window.groups ?? 1);
     size('Conv2d', 'inChannels', inChannels);

@@ -1,4 +1,4 @@
-import type { Value } from '../graph/index.ts';
+import { checkOptions, type Value } from '../graph/index.ts';
 import { linear } from '../ops/index.ts';
 import { size } from './check.ts';
 import { type Initialiser, uniformByFan } from './init.ts';
@@ -18,6 +18,7 @@ export class Linear extends Module {
 
   constructor(inFeatures: number, outFeatures: number, options: LinearOptions = {}) {
     super();
+    checkOptions('Linear', options, ['bias', 'initialiser']);
     const { bias = true, initialiser } = options;
     size('Linear', 'inFeatures', inFeatures);
     size('Linear', 'outFeatures', outFeatures);

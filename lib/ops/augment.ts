@@ -19,6 +19,7 @@ export interface AugmentOptions {
 export function augment(images: Value, options: AugmentOptions): Value {
   const { graph } = images;
   const check = new Check(graph, 'augment');
+  check.options(options, 'size', 'padding', 'flip', 'mean', 'std', 'random');
   check.dtype('images', images, 'uint8');
   if (images.format !== 'plain' || images.shape.length !== 4) {
     throw check.shape(`images must be plain [N, H, W, C], got ${images.format} [${images.shape.join(',')}]`);

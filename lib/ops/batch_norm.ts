@@ -16,11 +16,14 @@ export interface BatchNormOptions extends BatchNormInferenceOptions {
   readonly momentum?: number;
 }
 
+const operands = ['weight', 'bias', 'runningMean', 'runningVar'] as const;
+
 /** Normalises each channel by the statistics of the batch and updates the running ones, which must be variables. */
 export function batchNorm(x: Value, options: BatchNormOptions): Value {
   const { graph } = x;
   const { weight, bias, runningMean, runningVar } = options;
   const check = new Check(graph, 'batch_norm');
+  check.options(options, ...operands, 'epsilon', 'momentum');
   const epsilon = checkOperands(check, x, options);
   const momentum = check.number('momentum', options.momentum ?? 0.1, 'from 0 to 1', (m) => m >= 0 && m <= 1);
   check.variable('runningMean', runningMean);
@@ -39,7 +42,9 @@ export function batchNorm(x: Value, options: BatchNormOptions): Value {
 /** Normalises each channel by the running statistics. */
 export function batchNormInference(x: Value, options: BatchNormInferenceOptions): Value {
   const { weight, bias, runningMean, runningVar } = options;
-  const epsilon = checkOperands(new Check(x.graph, 'batch_norm_inference'), x, options);
+  const check = new Check(x.graph, 'batch_norm_inference');
+  check.options(options, ...operands, 'epsilon');
+  const epsilon = checkOperands(check, x, options);
   const inputs = [x, weight, bias, runningMean, runningVar];
   return x.graph.emit('batch_norm_inference', inputs, [typeOf(x)], { epsilon })[0] as Value;
 }
@@ -47,7 +52,7 @@ export function batchNormInference(x: Value, options: BatchNormInferenceOptions)
 function checkOperands(check: Check, x: Value, options: BatchNormInferenceOptions): number {
   const [, c] = check.activation('input', x);
   check.float('input', x);
-  for (const name of ['weight', 'bias', 'runningMean', 'runningVar'] as const) {
+  for (const name of operands) {
     check.full(name, options[name]);
     check.hasShape(name, options[name], [c], `one number per channel of the input ${shapeText(x.shape)}`);
   }
@@ -57,8 +62,8 @@ function checkOperands(check: Check, x: Value, options: BatchNormInferenceOption
 defineOp('batch_norm', {
   gradient({ inputs, outputs: [, mean, invstd] }, dy) {
     const [x, weight, bias] = inputs as [Value, Value, Value];
-    const operands = [dy, x, weight, mean as Value, invstd as Value];
-    return dy.graph.emit('batch_norm_grad', operands, [typeOf(x), typeOf(weight), typeOf(bias)]);
+    const saved = [dy, x, weight, mean as Value, invstd as Value];
+    return dy.graph.emit('batch_norm_grad', saved, [typeOf(x), typeOf(weight), typeOf(bias)]);
   },
   lowPrecision: { inputs: [0], outputs: [0] },
 });

@@ -42,7 +42,7 @@ function normReluGrad(last: Node): Match | undefined {
   const { mask, before } = found;
   const [, x, weight, mean, invstd] = last.inputs as [Value, Value, Value, Value, Value];
   const inputs = [mask.inputs[0] as Value, x, weight, before.inputs[2] as Value, mean, invstd];
-  return { nodes: [mask, last], inputs, outputs: last.outputs, attributes: {} };
+  return { nodes: [last, mask], inputs, outputs: last.outputs, attributes: {} };
 }
 
 function normAddReluGrad(last: Node): Match | undefined {
@@ -53,7 +53,7 @@ function normAddReluGrad(last: Node): Match | undefined {
   const [, x, ...statistics] = last.inputs as [Value, Value, ...Value[]];
   const [dx, ...parameters] = last.outputs as [Value, ...Value[]];
   const inputs = [mask.inputs[0] as Value, x, mask.inputs[1] as Value, ...statistics];
-  return { nodes: [mask, last], inputs, outputs: [dx, mask.outputs[0] as Value, ...parameters], attributes: {} };
+  return { nodes: [last, mask], inputs, outputs: [dx, mask.outputs[0] as Value, ...parameters], attributes: {} };
 }
 
 function producedBy(value: Value | undefined, op: string): Node | undefined {

@@ -1,5 +1,13 @@
 // Argument and shape checks of the ops: what every error says, in one place.
-import { ArgumentError, type Graph, type Shape, ShapeError, shapeText, type Value } from '../graph/index.ts';
+import {
+  ArgumentError,
+  checkOptions,
+  type Graph,
+  type Shape,
+  ShapeError,
+  shapeText,
+  type Value,
+} from '../graph/index.ts';
 
 const maximum = 2 ** 31 - 1;
 
@@ -15,6 +23,10 @@ export class Check {
 
   constructor(graph: Graph, op: string) {
     this.#where = graph.where(op);
+  }
+
+  options(options: object, ...known: readonly string[]): void {
+    checkOptions(this.#where, options, known);
   }
 
   argument(text: string): ArgumentError {

@@ -1,7 +1,7 @@
 import { type Attributes, defineOp, elements, type Node, shapeText, typeOf, type Value } from '../graph/index.ts';
 import { biasGrad } from './bias.ts';
 import { Check } from './check.ts';
-import { outputSize, type WindowOptions, windowOf } from './window.ts';
+import { outputSize, type WindowOptions, windowOf, windowOptions } from './window.ts';
 
 export interface Conv2dOptions extends WindowOptions {
   /** Input and output channels are split into this many groups that do not see each other. Default 1. */
@@ -14,6 +14,7 @@ export interface Conv2dOptions extends WindowOptions {
 export function conv2d(x: Value, w: Value, options: Conv2dOptions = {}): Value {
   const { graph } = x;
   const check = new Check(graph, 'conv2d');
+  check.options(options, ...windowOptions, 'groups', 'bias');
   const [n, , height, width] = check.activation('input', x);
   const [o, , kh, kw] = check.filter('weight', w);
   const window = windowOf(check, [kh, kw], options);

@@ -8,9 +8,11 @@ export interface LinearOptions {
 }
 
 /** y = x wᵀ + bias, for x [N, I] and w [O, I], as torch.nn.functional.linear. */
-export function linear(x: Value, w: Value, { bias }: LinearOptions = {}): Value {
+export function linear(x: Value, w: Value, options: LinearOptions = {}): Value {
+  const { bias } = options;
   const { graph } = x;
   const check = new Check(graph, 'linear');
+  check.options(options, 'bias');
   const [n, features] = check.matrix('input', x, '[N, I]');
   const [outputs, expected] = check.matrix('weight', w, '[O, I]');
   if (features !== expected) {

@@ -13,6 +13,7 @@ export interface CrossEntropyOptions {
 export function softmaxCrossEntropy(logits: Value, labels: Value, options: CrossEntropyOptions = {}): Value {
   const { graph } = logits;
   const check = new Check(graph, 'softmax_cross_entropy');
+  check.options(options, 'smoothing');
   const shape = check.matrix('logits', logits, '[N, K]');
   check.float('logits', logits);
   check.dtype('labels', labels, 'int32');

@@ -1,6 +1,6 @@
 import { defineOp, type Node, typeOf, type Value } from '../graph/index.ts';
 import { Check, type Pair } from './check.ts';
-import { checkWindows, outputSize, type Window, type WindowOptions, windowOf } from './window.ts';
+import { checkWindows, outputSize, type Window, type WindowOptions, windowOf, windowOptions } from './window.ts';
 
 export interface PoolOptions extends WindowOptions {
   readonly kernel: Pair;
@@ -24,7 +24,7 @@ export function maxPool2d(x: Value, options: PoolOptions): Value {
 
 /** The mean of each window. As torch.nn.functional.avg_pool2d. */
 export function avgPool2d(x: Value, options: AvgPoolOptions): Value {
-  const { check, window, shape } = pooling('avg_pool2d', x, options);
+  const { check, window, shape } = pooling('avg_pool2d', x, options, 'countIncludePad');
   const count_include_pad = check.flag('countIncludePad', options.countIncludePad ?? true);
   const type = { shape, dtype: x.dtype, format: 'activation' } as const;
   return x.graph.emit('avg_pool2d', [x], [type], { ...window, count_include_pad })[0] as Value;
@@ -38,8 +38,14 @@ export function globalAvgPool(x: Value): Value {
   return x.graph.emit('global_avg_pool', [x], [{ shape: [n, c], dtype: x.dtype, format: 'plain' }])[0] as Value;
 }
 
-function pooling(op: string, x: Value, options: PoolOptions): { check: Check; window: Window; shape: number[] } {
+function pooling(
+  op: string,
+  x: Value,
+  options: PoolOptions,
+  ...more: readonly string[]
+): { check: Check; window: Window; shape: number[] } {
   const check = new Check(x.graph, op);
+  check.options(options, ...windowOptions, 'kernel', 'ceilMode', ...more);
   const [n, c, height, width] = check.activation('input', x);
   check.float('input', x);
   const kernel = check.pair('kernel', options.kernel, 1);

@@ -20,6 +20,7 @@ export function sgdUpdate(parameters: readonly Value[], gradients: readonly Valu
   const { learningRate, scale, momentum, nesterov, weightDecay, buffers } = options;
   const { graph } = learningRate;
   const check = new Check(graph, 'sgd_update');
+  check.options(options, 'learningRate', 'scale', 'momentum', 'nesterov', 'weightDecay', 'buffers');
   for (const [name, value] of [
     ['learningRate', learningRate],
     ['scale', scale],

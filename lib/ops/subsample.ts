@@ -10,6 +10,7 @@ export interface SubsamplePadOptions {
 /** Every stride-th pixel, with zero channels appended: the parameter-free shortcut of He et al. 2015, section 4.2 (option A). */
 export function subsamplePad(x: Value, options: SubsamplePadOptions): Value {
   const check = new Check(x.graph, 'subsample_pad');
+  check.options(options, 'stride', 'channels');
   const [n, c, height, width] = check.activation('input', x);
   check.float('input', x);
   const stride = check.pair('stride', options.stride, 1);

@@ -25,6 +25,9 @@ export function windowOf(check: Check, kernel: readonly [number, number], option
   };
 }
 
+/** The names of WindowOptions. */
+export const windowOptions = ['stride', 'padding', 'dilation'] as const;
+
 /** [H', W'] of windows over [H, W]. With `ceilMode` a last window may run over the padded edge, if it starts before it. */
 export function outputSize(
   check: Check,

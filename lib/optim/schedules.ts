@@ -1,5 +1,5 @@
 // Learning rates as pure functions of the step, counted from 0.
-import { ArgumentError } from '../graph/index.ts';
+import { ArgumentError, checkOptions } from '../graph/index.ts';
 
 export type Schedule = (step: number) => number;
 
@@ -18,7 +18,9 @@ export interface StepOptions {
 }
 
 /** Piecewise constant, as torch's MultiStepLR. */
-export function step({ base, milestones, gamma = 0.1 }: StepOptions): Schedule {
+export function step(options: StepOptions): Schedule {
+  checkOptions('step', options, ['base', 'milestones', 'gamma']);
+  const { base, milestones, gamma = 0.1 } = options;
   checkRate('step', 'base', base);
   checkRate('step', 'gamma', gamma);
   milestones.forEach((milestone, i) => {
@@ -39,7 +41,9 @@ export interface CosineOptions {
 }
 
 /** From base to minimum along half a cosine (Loshchilov and Hutter 2017), as torch's CosineAnnealingLR; minimum ever after. */
-export function cosine({ base, totalSteps, minimum = 0 }: CosineOptions): Schedule {
+export function cosine(options: CosineOptions): Schedule {
+  checkOptions('cosine', options, ['base', 'totalSteps', 'minimum']);
+  const { base, totalSteps, minimum = 0 } = options;
   checkRate('cosine', 'base', base);
   checkRate('cosine', 'minimum', minimum);
   checkCount('cosine', 'totalSteps', totalSteps, 1);
@@ -59,6 +63,7 @@ export interface OneCycleOptions {
 
 /** Up to the peak and down to almost nothing, both along cosines (Smith and Topin 2018), as torch's OneCycleLR. */
 export function oneCycle(options: OneCycleOptions): Schedule {
+  checkOptions('oneCycle', options, ['peak', 'totalSteps', 'pctStart', 'divFactor', 'finalDivFactor']);
   const { peak, totalSteps, pctStart = 0.3, divFactor = 25, finalDivFactor = 1e4 } = options;
   checkRate('oneCycle', 'peak', peak);
   checkCount('oneCycle', 'totalSteps', totalSteps, 1);
@@ -82,7 +87,9 @@ export interface WarmupOptions {
 }
 
 /** Rises in a straight line to what `schedule` gives at the end of the warm-up, then follows it. */
-export function warmup(schedule: Schedule, { steps, from = 0 }: WarmupOptions): Schedule {
+export function warmup(schedule: Schedule, options: WarmupOptions): Schedule {
+  checkOptions('warmup', options, ['steps', 'from']);
+  const { steps, from = 0 } = options;
   checkCount('warmup', 'steps', steps, 0);
   checkRate('warmup', 'from', from);
   return (at) => (at < steps ? from + ((schedule(steps) - from) * at) / steps : schedule(at));

@@ -1,4 +1,4 @@
-import { ArgumentError, type Graph, type Value } from '../graph/index.ts';
+import { ArgumentError, checkOptions, type Graph, type Value } from '../graph/index.ts';
 import { clipGradNorm, sgdUpdate } from '../ops/index.ts';
 import type { DecayRule, Optimizer } from './optimizer.ts';
 
@@ -17,8 +17,9 @@ export interface SgdOptions {
 
 /** Stochastic gradient descent, as torch.optim.SGD. Its state is one variable `optimizer.momentum.<parameter>` each. */
 export function sgd(options: SgdOptions = {}): Optimizer {
+  checkOptions('sgd', options, ['momentum', 'nesterov', 'weightDecay', 'decay', 'maxNorm']);
   const { momentum = 0, nesterov = false, weightDecay = 0, decay = () => true, maxNorm } = options;
-  checkOptions({ momentum, nesterov, weightDecay, maxNorm });
+  checkNumbers({ momentum, nesterov, weightDecay, maxNorm });
   return {
     update(graph, parameters, gradients, learningRate) {
       const { norm, scale } = maxNorm === undefined ? {} : clipGradNorm(gradients, { maxNorm });
@@ -45,7 +46,7 @@ function momentumOf(graph: Graph, { name, shape, dtype, format }: Value): Value 
   return graph.variable(`optimizer.momentum.${name}`, { shape, dtype, format });
 }
 
-function checkOptions(options: Record<string, unknown>): void {
+function checkNumbers(options: Record<string, unknown>): void {
   const { momentum, weightDecay, maxNorm } = options;
   const say = (name: string, words: string) =>
     new ArgumentError(`sgd: ${name} must be ${words}, got ${String(options[name])}`);

@@ -53,6 +53,10 @@ describe('fuse', () => {
       batch_norm_relu_grad: 10,
       batch_norm_add_relu_grad: 9,
     });
+    expect(graph.find('grad.layer1.0.bn2.weight').producer).toMatchObject({
+      op: 'batch_norm_add_relu_grad',
+      path: 'layer1.0.bn2',
+    });
     expect(count(graph)).not.toHaveProperty('relu');
     expect(count(graph)).not.toHaveProperty('batch_norm_grad');
     expectOrdered(graph);

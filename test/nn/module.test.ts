@@ -125,6 +125,11 @@ function initialOf(model: Module, name: string, seed: number) {
 
 describe('constructor arguments', () => {
   it.each([
+    ["Conv2d: there is no option 'kernelSize'", () => new Conv2d(3, 4, 3, { kernelSize: 3 } as object)],
+    [
+      "BatchNorm2d: there is no option 'epsilon'; did you mean 'eps'?",
+      () => new BatchNorm2d(3, { epsilon: 1 } as object),
+    ],
     ['Conv2d: inChannels', () => new Conv2d(0, 4, 3)],
     ['Conv2d: outChannels', () => new Conv2d(3, 1.5, 3)],
     ['Conv2d: kernelSize', () => new Conv2d(3, 4, -3)],

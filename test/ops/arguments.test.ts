@@ -93,6 +93,12 @@ const badSizes: [unknown, string][] = [
 ];
 
 const convolution: Case[] = [
+  [
+    'misspelt option',
+    conv({ strides: 2 }),
+    ArgumentError,
+    "conv2d layer1.0: there is no option 'strides'; did you mean 'stride'?",
+  ],
   ...badSizes
     .filter(([value]) => value !== null)
     .flatMap(([value, text]): Case[] => [
