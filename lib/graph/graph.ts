@@ -210,7 +210,6 @@ export class Graph {
     checkType(type, where);
     const id = this.#values.length;
     const value: MutableValue = { graph: this, id, name, storage, producer: undefined, initial, ...typeOf(type) };
-    Object.defineProperty(value, 'graph', { enumerable: false });
     this.#values.push(value);
     return this.#label(value, name);
   }
