@@ -3,8 +3,10 @@
 import { ArgumentError, closest, ShapeError } from './errors.ts';
 import {
   type DType,
+  dtypes,
   elements,
   type Format,
+  formats,
   type HostArray,
   sameType,
   typeOf,
@@ -129,12 +131,17 @@ export class Graph {
     attributes: Attributes = {},
   ): Value[] {
     for (const value of [...inputs, ...outputs]) this.#own(op, value);
+    for (const output of outputs) {
+      if ('graph' in output && output.storage !== 'variable') {
+        throw new ArgumentError(
+          `${this.where(op)}: only variables are written in place, not ${output.storage} '${output.name}'`,
+        );
+      }
+    }
     const results = outputs.map((output) => ('graph' in output ? output : this.#temporary(op, output)));
     const node: Node = { op, path: this.#path, inputs: [...inputs], outputs: results, attributes };
     for (const value of results) {
       if (value.storage === 'temporary') (value as MutableValue).producer = node;
-      else if (value.storage === 'input')
-        throw new ArgumentError(`${this.where(op)}: cannot write input '${value.name}'`);
     }
     this.#nodes.push(node);
     return results;
@@ -253,7 +260,12 @@ function madeUpName(op: string, path: string): string {
   return path ? `${path}.${op}` : op;
 }
 
-function checkType({ shape, format }: ValueType, where: string): void {
+function checkType({ shape, dtype, format }: ValueType, where: string): void {
+  if (!dtypes.includes(dtype))
+    throw new ArgumentError(`${where}: there is no dtype '${dtype}'; all: ${dtypes.join(', ')}`);
+  if (!formats.includes(format)) {
+    throw new ArgumentError(`${where}: there is no format '${format}'; all: ${formats.join(', ')}`);
+  }
   const bad = shape.find((size) => !Number.isInteger(size) || size < 1);
   if (bad !== undefined) {
     throw new ShapeError(

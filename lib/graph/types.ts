@@ -25,6 +25,10 @@ const bytesPerElement: Readonly<Record<DType, number>> = {
   uint8: 1,
 };
 
+export const dtypes = Object.keys(bytesPerElement);
+
+export const formats = ['activation', 'filter', 'plain'];
+
 export function elements(shape: Shape): number {
   return shape.reduce((product, size) => product * size, 1);
 }

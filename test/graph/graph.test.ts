@@ -81,10 +81,20 @@ describe('errors', () => {
     expect(() => add(activation(new Graph()), activation(new Graph()))).toThrow("add: 'x' belongs to another graph");
   });
 
-  it('inputs are not written', () => {
+  it('dtypes and formats are known ones', () => {
+    expect(() => new Graph().input('x', { shape: [2], dtype: 'float' as 'float32' })).toThrow(
+      "input 'x': there is no dtype 'float'; all: float64, float32",
+    );
+    expect(() => new Graph().variable('w', { shape: [2], format: 'NHWC' as 'plain' })).toThrow(
+      "variable 'w': there is no format 'NHWC'; all: activation, filter, plain",
+    );
+  });
+
+  it('only variables are written in place', () => {
     const graph = new Graph();
     const x = activation(graph);
-    expect(() => graph.emit('relu', [x], [x])).toThrow("relu: cannot write input 'x'");
+    expect(() => graph.emit('relu', [x], [x])).toThrow("relu: only variables are written in place, not input 'x'");
+    expect(() => graph.emit('relu', [x], [relu(x)])).toThrow("not temporary 'relu'");
   });
 
   it('bfloat16 is a pass, not a dtype of a graph', () => {
