@@ -2,6 +2,7 @@
 import type { DataSet, ImageSet } from '../../lib/data/types.ts';
 import { BatchNorm2d, Conv2d, GlobalAvgPool, Linear, ReLU, Sequential } from '../../lib/nn/index.ts';
 import { schedules, sgd } from '../../lib/optim/index.ts';
+import { Device } from '../../lib/program.ts';
 import type { TrainerOptions } from '../../lib/train/options.ts';
 
 const side = 8;
@@ -41,13 +42,18 @@ export function tinyModel(channels = 4): Sequential {
   );
 }
 
+/** The CPU back end where it is built. */
+export function testDevice(): string {
+  return Device.backends().some(({ name, available }) => name === 'cpu' && available) ? 'cpu' : 'reference';
+}
+
 export function tinyRun(options: Partial<TrainerOptions> = {}): TrainerOptions {
   return {
     model: tinyModel(),
     modelName: 'tiny',
     data: tinyData(),
-    device: process.env.NODE_CUDNN_TEST_DEVICE ?? 'cpu',
-    threads: 1,
+    device: testDevice(),
+    threads: 2,
     batchSize: 8,
     epochs: 3,
     optimizer: sgd({ momentum: 0.9, nesterov: true, weightDecay: 1e-4 }),

@@ -1,0 +1,27 @@
+// A training run in a process of its own, for tests that kill, interrupt or starve it. Argument: JSON of ChildOptions.
+import { schedules } from '../../lib/optim/index.ts';
+import { type Callback, Trainer } from '../../lib/train/index.ts';
+import { tinyRun } from './tiny.ts';
+
+export interface ChildOptions {
+  readonly output: string;
+  readonly epochs: number;
+  readonly resume?: string;
+  readonly overwrite?: boolean;
+  readonly recoveryInterval?: number;
+  readonly stepsPerCall?: number;
+  readonly seed?: number;
+}
+
+const options = JSON.parse(process.argv[2] as string) as ChildOptions;
+const announce: Callback = { onTrainBegin: () => void process.stdout.write('training\n') };
+const trainer = await Trainer.create(
+  tinyRun({ ...options, schedule: schedules.constant(0.01), callbacks: [announce] }),
+);
+try {
+  const begin = performance.now();
+  const { status, step } = await trainer.fit();
+  process.stdout.write(`${JSON.stringify({ status, step, ms: performance.now() - begin })}\n`);
+} finally {
+  await trainer.close();
+}
