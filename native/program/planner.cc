@@ -7,6 +7,7 @@ namespace node_cudnn {
 namespace {
 
 constexpr int never = -1;
+constexpr int most_attempts = 30;
 
 struct Lifetime {
   int start = never;
@@ -37,6 +38,7 @@ struct Tenant {
   Lifetime life;
   size_t offset = 0;
 
+  size_t end() const { return offset + bytes; }
   bool meets(const Tenant& other) const { return life.start <= other.life.end && other.life.start <= life.end; }
 };
 
@@ -87,23 +89,42 @@ class Planner {
     tenant_of_[output] = tenant_of_[input];
   }
 
+  // Largest first; then again, as long as that leaves gaps, with whoever ended on top placed before all others.
   size_t place() {
     std::vector<size_t> order(tenants_.size());
     std::iota(order.begin(), order.end(), size_t{0});
     std::stable_sort(order.begin(), order.end(),
                      [&](size_t a, size_t b) { return tenants_[a].bytes > tenants_[b].bytes; });
+    const size_t bound = most_live();
+    size_t arena = place(order);
+    std::vector<Tenant> best = tenants_;
+    for (int attempt = 0; attempt < most_attempts && arena > bound; ++attempt) {
+      auto top = std::max_element(order.begin(), order.end(),
+                                  [&](size_t a, size_t b) { return tenants_[a].end() < tenants_[b].end(); });
+      std::rotate(order.begin(), top, top + 1);
+      size_t bytes = place(order);
+      if (bytes >= arena) continue;
+      arena = bytes;
+      best = tenants_;
+    }
+    tenants_ = std::move(best);
+    return arena;
+  }
+
+  size_t place(const std::vector<size_t>& order) {
     std::vector<const Tenant*> placed;  // by offset
     size_t arena = 0;
     for (size_t index : order) {
       Tenant& tenant = tenants_[index];
+      tenant.offset = 0;
       for (const Tenant* other : placed) {
         if (!tenant.meets(*other)) continue;
-        if (other->offset >= tenant.offset + tenant.bytes) break;
-        tenant.offset = std::max(tenant.offset, other->offset + other->bytes);
+        if (other->offset >= tenant.end()) break;
+        tenant.offset = std::max(tenant.offset, other->end());
       }
       auto by_offset = [](const Tenant* a, const Tenant* b) { return a->offset < b->offset; };
       placed.insert(std::upper_bound(placed.begin(), placed.end(), &tenant, by_offset), &tenant);
-      arena = std::max(arena, tenant.offset + tenant.bytes);
+      arena = std::max(arena, tenant.end());
     }
     return arena;
   }

@@ -31,7 +31,8 @@ struct ArenaPlan {
   size_t lower_bound_bytes = 0;  // the most bytes live at one time
 };
 
-// Places the largest first, each at the lowest offset that no value of an overlapping lifetime uses. An output takes
+// Places the largest first, each at the lowest offset that no value of an overlapping lifetime uses (and tries a few
+// other orders, as long as that leaves gaps). An output takes
 // the place of an input where the node allows it, the input dies there, is read once by the node, and sizes agree.
 ArenaPlan plan_arena(const std::vector<ArenaValue>& values, const std::vector<ArenaNode>& nodes);
 

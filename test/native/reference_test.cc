@@ -39,6 +39,7 @@ class Step {
     for (const auto& type : c.outputs) node_.outputs.push_back(add(type));
     prepared_ = backend_->prepare(graph_, node_);
     for (const auto& value : graph_.values) memory_.push_back(backend_->allocate(backend_->bytes(value.type)));
+    memory_.push_back(backend_->allocate(prepared_.workspace_bytes));
   }
   ~Step() {
     for (void* address : memory_) backend_->release(address);
@@ -56,7 +57,7 @@ class Step {
   }
   void run() {
     const auto inputs = node_.inputs.size();
-    prepared_.kernel->run({memory_.data(), memory_.data() + inputs, nullptr});
+    prepared_.kernel->run({memory_.data(), memory_.data() + inputs, memory_.back()});
   }
 
  private:
