@@ -1,7 +1,6 @@
 // Convolution and its gradients over oneDNN. Activations and filters keep the layouts of describe(); where a primitive
 // wants the (small) filter in another blocking, it is reordered in the workspace in every step.
 #include <array>
-#include <stdexcept>
 #include <string_view>
 
 #include "backend/cpu/kernel.h"
@@ -40,6 +39,7 @@ Geometry geometry(const Cpu& cpu, const Node& node, const ValueType& x, const Va
   expect_activation(cpu, "x", x);
   expect_activation(cpu, "y", y);
   expect(x.dtype == y.dtype, "x and y must have one dtype");
+  expect_products(cpu, x.dtype);
   expect_type("weight", w, {w.dtype, Format::filter, w.shape});
   expect(w.shape.size() == 4, "weight must be [O, I / groups, kh, kw], not " + to_string(w.shape));
   const int64_t groups = expect_integer(node, "groups", 1);
@@ -68,7 +68,7 @@ auto choose(const Make& make, const Desc& a, const Desc& b) {
     if (desc && !is_reference(desc)) return desc;
     if (desc && !fallback) fallback = desc;
   }
-  if (!fallback) throw std::invalid_argument("oneDNN has no implementation of this convolution");
+  expect(static_cast<bool>(fallback), "oneDNN has no implementation of this convolution");
   return fallback;
 }
 
@@ -135,8 +135,10 @@ convolution_forward::primitive_desc forward_desc(const Geometry& g, const Desc& 
 
 // Gradients ask for a forward descriptor as a hint; any layout will do.
 convolution_forward::primitive_desc hint(const Geometry& g, const Desc& x, const Desc& w, const Desc& y) {
-  return forward_desc(g, any_layout(x), {w.get_dims(), x.get_data_type(), dnnl::memory::format_tag::any}, {},
-                      any_layout(y));
+  const Desc filter(w.get_dims(), x.get_data_type(), dnnl::memory::format_tag::any);
+  auto desc = forward_desc(g, any_layout(x), filter, {}, any_layout(y));
+  expect(static_cast<bool>(desc), "oneDNN has no implementation of this convolution");
+  return desc;
 }
 
 }  // namespace

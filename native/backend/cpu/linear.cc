@@ -7,18 +7,14 @@ namespace node_cudnn::cpu {
 
 namespace {
 
-struct Sizes {
-  int64_t batch, in, out;
-};
-
-Sizes expect_sizes(const ValueType& x, const ValueType& w, const ValueType& y) {
+void expect_sizes(const Cpu& cpu, const ValueType& x, const ValueType& w, const ValueType& y) {
   expect_float("x", x);
+  expect_products(cpu, x.dtype);
   expect(x.shape.size() == 2, "x must be [N, I]; flatten it first");
   expect(w.shape.size() == 2, "weight must be [O, I]");
   expect(x.shape[1] == w.shape[1],
          "x has " + std::to_string(x.shape[1]) + " features, weight expects " + std::to_string(w.shape[1]));
   expect_type("y", y, plain(x.dtype, {x.shape[0], w.shape[0]}));
-  return {x.shape[0], x.shape[1], w.shape[0]};
 }
 
 Desc matrix(const ValueType& type) { return dense(type.shape, data_type(type.dtype)); }
@@ -42,30 +38,30 @@ Prepared matmul(const Operand& a, const Operand& b, const Operand& c, const Oper
 
 }  // namespace
 
-Prepared prepare_linear(const Cpu&, const Graph& graph, const Node& node) {
+Prepared prepare_linear(const Cpu& cpu, const Graph& graph, const Node& node) {
   const bool biased = node.inputs.size() == 3;
   expect_counts(node, biased ? 3 : 2, 1);
   const ValueType &x = input_type(graph, node, 0), &w = input_type(graph, node, 1), &y = output_type(graph, node, 0);
-  const Sizes s = expect_sizes(x, w, y);
+  expect_sizes(cpu, x, w, y);
   expect_type("weight", w, plain(x.dtype, w.shape));
   if (!biased) return matmul(input(0, matrix(x)), input(1, transposed(w)), output(0, matrix(y)));
-  expect_type("bias", input_type(graph, node, 2), plain(DType::float32, {s.out}));
-  const Operand bias = input(2, dense({1, s.out}, data_type(DType::float32)));
+  expect_type("bias", input_type(graph, node, 2), plain(DType::float32, {w.shape[0]}));
+  const Operand bias = input(2, dense({1, w.shape[0]}, data_type(DType::float32)));
   return matmul(input(0, matrix(x)), input(1, transposed(w)), output(0, matrix(y)), &bias);
 }
 
-Prepared prepare_linear_dgrad(const Cpu&, const Graph& graph, const Node& node) {
+Prepared prepare_linear_dgrad(const Cpu& cpu, const Graph& graph, const Node& node) {
   expect_counts(node, 2, 1);
   const ValueType &dy = input_type(graph, node, 0), &w = input_type(graph, node, 1), &dx = output_type(graph, node, 0);
-  expect_sizes(dx, w, dy);
+  expect_sizes(cpu, dx, w, dy);
   expect_type("weight", w, plain(dy.dtype, w.shape));
   return matmul(input(0, matrix(dy)), input(1, matrix(w)), output(0, matrix(dx)));
 }
 
-Prepared prepare_linear_wgrad(const Cpu&, const Graph& graph, const Node& node) {
+Prepared prepare_linear_wgrad(const Cpu& cpu, const Graph& graph, const Node& node) {
   expect_counts(node, 2, 1);
   const ValueType &x = input_type(graph, node, 0), &dy = input_type(graph, node, 1), &dw = output_type(graph, node, 0);
-  expect_sizes(x, dw, dy);
+  expect_sizes(cpu, x, dw, dy);
   expect_type("dw", dw, plain(DType::float32, dw.shape));
   return matmul(input(1, transposed(dy)), input(0, matrix(x)), output(0, matrix(dw)));
 }

@@ -43,6 +43,11 @@ dnnl::memory::data_type data_type(DType dtype) {
                               " is not supported on the device cpu; the device reference has float64");
 }
 
+void expect_products(const Cpu& cpu, DType dtype) {
+  if (dtype == DType::bfloat16 && cpu.isa != Isa::avx512)
+    throw std::invalid_argument("this processor has no AVX-512, which bfloat16 needs here; use float32");
+}
+
 Desc dense(const Shape& dims, dnnl::memory::data_type type) {
   Shape strides(dims.size(), 1);
   for (size_t i = dims.size(); i-- > 1;) strides[i - 1] = strides[i] * dims[i];

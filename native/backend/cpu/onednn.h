@@ -18,6 +18,9 @@ dnnl::primitive_attr strict_attributes();  // float32 stays float32; scratchpads
 
 dnnl::memory::data_type data_type(DType dtype);  // throws for what this device lacks
 
+// oneDNN has products of bfloat16 from AVX-512 on: native with AVX512-BF16 or AMX, else emulated.
+void expect_products(const Cpu& cpu, DType dtype);
+
 Desc dense(const Shape& dims, dnnl::memory::data_type type);
 Desc describe(const Cpu& cpu, const ValueType& type);  // the physical layout, a pure function of the type
 
