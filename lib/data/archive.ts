@@ -4,7 +4,7 @@ import { open, stat } from 'node:fs/promises';
 import { posix } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip } from 'node:zlib';
-import { extract } from 'tar-stream';
+import { type Extract, extract } from 'tar-stream';
 import { DataError } from './errors.ts';
 import { byName, type FileSource, isHidden, type SourceFile } from './source.ts';
 import type { OnProgress } from './types.ts';
@@ -15,40 +15,44 @@ const TAR_MAGIC_AT = 257;
 const MAX_FILE_BYTES = 2 ** 30;
 const REPACK = 'Make the archive anew';
 
+interface Contents {
+  readonly files: Map<string, SourceFile>;
+  readonly bytes: Map<string, Uint8Array>;
+  readonly folders: Set<string>;
+}
+
 /** Reads a tar archive, plain, gzip or xz (told by its first bytes), into memory; nothing is written to disk. */
 export async function archiveSource(path: string, onProgress?: OnProgress): Promise<FileSource> {
   const compression = await compressionOf(path);
-  const contents = new Map<string, Uint8Array>();
-  const files: SourceFile[] = [];
-  const folders = new Set<string>();
+  const contents: Contents = { files: new Map(), bytes: new Map(), folders: new Set() };
   const tar = extract();
-  const unpacked = unpack(path, compression, tar, onProgress);
-  const entries = (async () => {
-    for await (const entry of tar) {
-      const { name, type, size = 0, mtime } = entry.header;
-      const clean = posix.normalize(name).replace(/\/$/, '');
-      if (type === 'directory') addFolders(folders, clean);
-      if (type !== 'file' || clean.split('/').some(isHidden)) {
-        entry.resume();
-        continue;
-      }
-      if (size > MAX_FILE_BYTES) throw new DataError(path, `${clean} has ${size} bytes, more than 2^30`, REPACK);
-      if (!contents.has(clean)) files.push({ name: clean, size, modified: mtime?.getTime() ?? 0 });
-      contents.set(clean, await collect(entry as AsyncIterable<Uint8Array>, size));
-      addFolders(folders, posix.dirname(clean));
-    }
-  })();
-  await settle([unpacked, entries]).catch((cause: Error) => {
+  await settle([unpack(path, compression, tar, onProgress), readEntries(path, tar, contents)]).catch((cause: Error) => {
     if (cause instanceof DataError) throw cause;
     throw new DataError(path, `is damaged or cut short (${cause.message})`, REPACK, { cause });
   });
   return {
     path,
-    files: files.sort((a, b) => byName(a.name, b.name)),
-    folders: [...folders].sort(byName),
-    read: async (file) => contents.get(file.name) as Uint8Array,
+    files: [...contents.files.values()].sort((a, b) => byName(a.name, b.name)),
+    folders: [...contents.folders].sort(byName),
+    read: async (file) => contents.bytes.get(file.name) as Uint8Array,
     locate: (name) => (name === '' || name === '.' ? path : `${path}:${name}`),
   };
+}
+
+async function readEntries(path: string, tar: Extract, { files, bytes, folders }: Contents): Promise<void> {
+  for await (const entry of tar) {
+    const { type, size, mtime } = entry.header;
+    const name = posix.normalize(entry.header.name).replace(/\/$/, '');
+    if (type === 'directory') addFolders(folders, name);
+    if (type !== 'file' || name.split('/').some(isHidden)) {
+      entry.resume();
+      continue;
+    }
+    if (size > MAX_FILE_BYTES) throw new DataError(path, `${name} has ${size} bytes, more than 2^30`, REPACK);
+    files.set(name, { name, size, modified: mtime.getTime() });
+    bytes.set(name, await collect(entry as AsyncIterable<Uint8Array>, size));
+    addFolders(folders, posix.dirname(name));
+  }
 }
 
 async function collect(entry: AsyncIterable<Uint8Array>, size: number): Promise<Uint8Array> {

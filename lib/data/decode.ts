@@ -1,5 +1,5 @@
 import { availableParallelism } from 'node:os';
-import sharp from 'sharp';
+import type Sharp from 'sharp';
 import { DataError } from './errors.ts';
 import { inParallel } from './pool.ts';
 import type { OnProgress } from './types.ts';
@@ -39,6 +39,21 @@ interface Failure {
   readonly cause?: unknown;
 }
 
+let loaded: typeof Sharp | undefined;
+
+/** Only when a picture is to be decoded: everything else works where sharp's binary cannot be loaded. */
+async function loadSharp(): Promise<typeof Sharp> {
+  try {
+    loaded ??= (await import('sharp')).default;
+    return loaded;
+  } catch (cause) {
+    const cure = 'run `npm install --include=optional sharp`';
+    throw new Error(`pictures are decoded by sharp, which cannot be loaded (${(cause as Error).message}): ${cure}`, {
+      cause,
+    });
+  }
+}
+
 const LISTED = 10;
 const MAX_SET_BYTES = 2 ** 32;
 
@@ -52,6 +67,7 @@ export async function decodePictures(
   options: DecodeOptions,
   shape?: PictureShape,
 ): Promise<DecodedPictures> {
+  await loadSharp();
   const { height, width, channels } = shape ?? (await commonShape(name, pictures, options));
   const bytes = height * width * channels;
   checkTotal(name, pictures.length, { height, width, channels });
@@ -101,6 +117,7 @@ function problemOf(error: unknown): string {
 
 /** Pixels as Pillow's convert('RGB') gives them: colour profiles and orientation ignored, alpha dropped. */
 async function decode(bytes: Uint8Array, channels: 1 | 3, size?: readonly [number, number]) {
+  const sharp = await loadSharp();
   let image = sharp(bytes, { failOn: 'warning', ignoreIcc: true });
   if (size !== undefined) image = image.resize({ height: size[0], width: size[1], fit: 'cover', kernel: 'linear' });
   image = image.toColourspace(channels === 1 ? 'b-w' : 'srgb').removeAlpha();
