@@ -1,0 +1,242 @@
+// Finite differences (float64, reference device) for every differentiable op, in random configurations.
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Value } from '../../lib/graph/index.ts';
+import {
+  add,
+  avgPool2d,
+  batchNorm,
+  batchNormInference,
+  conv2d,
+  flatten,
+  globalAvgPool,
+  linear,
+  maxPool2d,
+  relu,
+  softmaxCrossEntropy,
+  subsamplePad,
+} from '../../lib/ops/index.ts';
+import { Device } from '../../lib/program.ts';
+import { Random } from '../support/random.ts';
+import { checkGradients, type Network, type Wanted } from './gradcheck.ts';
+
+const configurations = 20;
+
+let reference: Device;
+beforeAll(async () => {
+  reference = await Device.open('reference');
+});
+afterAll(() => reference.close());
+
+type Values = Readonly<Record<string, Value>>;
+type Norm = (values: Values) => Value;
+
+const activation = (...shape: number[]): Wanted => ({ shape, format: 'activation' });
+const filter = (...shape: number[]): Wanted => ({ shape, format: 'filter' });
+const plain = (...shape: number[]): Wanted => ({ shape, format: 'plain' });
+const positive = (wanted: Wanted): Wanted => ({ ...wanted, draw: (random) => 0.5 + random.uniform() });
+const get = (values: Values, name: string) => values[name] as Value;
+
+interface Family {
+  /** What the network is made of; drawn anew for each configuration. */
+  readonly network: (random: Random) => Network;
+  /** Ops that the compiled step must hold, all configurations taken together. */
+  readonly ops: readonly string[];
+}
+
+function convolution(random: Random): Network {
+  const groups = random.pick([1, 1, 2, 3]);
+  const [n, c, o] = [random.integer(1, 2), groups * random.integer(1, 2), groups * random.integer(1, 2)];
+  const kernel = [random.integer(1, 3), random.integer(1, 3)] as const;
+  const dilation = [random.integer(1, 2), random.integer(1, 2)];
+  const size = kernel.map((k, axis) => (dilation[axis] as number) * (k - 1) + random.integer(1, 3));
+  const stride = [random.integer(1, 2), random.integer(1, 2)];
+  const padding = Array.from({ length: 4 }, () => random.integer(0, 2));
+  const options = { stride, padding, dilation, groups };
+  const shapes = { x: activation(n, c, ...size), w: filter(o, c / groups, ...kernel) };
+  return {
+    title: `conv2d [${[n, c, ...size]}] ${JSON.stringify(options)}`,
+    inputs: random.uniform() < 0.5 ? shapes : { ...shapes, bias: plain(o) },
+    build: (v) => conv2d(get(v, 'x'), get(v, 'w'), { ...options, bias: v.bias }),
+  };
+}
+
+function fullyConnected(random: Random): Network {
+  const [n, i, o] = [random.integer(1, 4), random.integer(1, 6), random.integer(1, 5)];
+  const shapes = { x: plain(n, i), w: plain(o, i) };
+  return {
+    title: `linear [${[n, i, o]}]`,
+    inputs: random.uniform() < 0.5 ? shapes : { ...shapes, bias: plain(o) },
+    build: (v) => linear(get(v, 'x'), get(v, 'w'), { bias: v.bias }),
+  };
+}
+
+const map = (random: Random) =>
+  [random.integer(2, 3), random.integer(1, 4), random.integer(1, 4), random.integer(2, 4)] as const;
+
+function running(x: Value): { runningMean: Value; runningVar: Value } {
+  const [, c] = x.shape as [number, number];
+  const drawn = new Random('running');
+  const values = () => Float64Array.from({ length: c }, () => 0.5 + drawn.uniform());
+  return {
+    runningMean: x.graph.variable('running_mean', { shape: [c], initial: values() }),
+    runningVar: x.graph.variable('running_var', { shape: [c], initial: values() }),
+  };
+}
+
+const operands = (v: Values) => ({ weight: get(v, 'weight'), bias: get(v, 'bias'), ...running(get(v, 'x')) });
+const training: Norm = (v) => batchNorm(get(v, 'x'), operands(v));
+const frozen: Norm = (v) => batchNormInference(get(v, 'x'), operands(v));
+
+function normalisation(norm: Norm, finish: (y: Value, v: Values) => Value, residual = false) {
+  return (random: Random): Network => {
+    const shape = map(random);
+    const x = activation(...shape);
+    const channel = { weight: positive(plain(shape[1])), bias: plain(shape[1]) };
+    return {
+      title: `batch norm [${shape}]`,
+      inputs: residual ? { x, residual: x, ...channel } : { x, ...channel },
+      build: (v) => finish(norm(v), v),
+    };
+  };
+}
+
+function onMap(title: string, apply: (v: Values, random: Random) => Value, names: readonly string[] = ['x']) {
+  return (random: Random): Network => {
+    const shape = map(random);
+    const seed = random.integer(0, 2 ** 31 - 1);
+    return {
+      title: `${title} [${shape}] seed ${seed}`,
+      inputs: Object.fromEntries(names.map((name) => [name, activation(...shape)])),
+      build: (v) => apply(v, new Random(seed)),
+    };
+  };
+}
+
+function pooling(pool: typeof avgPool2d | typeof maxPool2d) {
+  return (random: Random): Network => {
+    const kernel = [random.integer(1, 3), random.integer(1, 3)] as const;
+    const size = kernel.map((k) => k + random.integer(0, 3));
+    const stride = [random.integer(1, 3), random.integer(1, 3)];
+    const sides = [...kernel, ...kernel].map((k) => random.integer(0, Math.floor(k / 2)));
+    const options = {
+      ...{ kernel, stride, padding: sides },
+      ceilMode: random.uniform() < 0.5,
+      ...(pool === avgPool2d && { countIncludePad: random.uniform() < 0.5 }),
+    };
+    const shape = [random.integer(1, 2), random.integer(1, 3), ...size];
+    return {
+      title: `pool [${shape}] ${JSON.stringify(options)}`,
+      inputs: { x: activation(...shape) },
+      build: (v) => pool(get(v, 'x'), options),
+    };
+  };
+}
+
+function loss(random: Random): Network {
+  const [n, k] = [random.integer(1, 5), random.integer(2, 6)];
+  const smoothing = random.pick([0, 0.1, 0.5]);
+  const initial = Int32Array.from({ length: n }, (_, i) => (i === 0 ? 0 : random.integer(-1, k - 1)));
+  return {
+    title: `softmax_cross_entropy [${[n, k]}] smoothing ${smoothing} labels ${initial}`,
+    inputs: { x: plain(n, k) },
+    build: (v, graph) => {
+      const labels = graph.variable('labels', { shape: [n], dtype: 'int32', initial });
+      return softmaxCrossEntropy(get(v, 'x'), labels, { smoothing });
+    },
+  };
+}
+
+function subsample({ shape }: Value, random: Random) {
+  return {
+    stride: [random.integer(1, 2), random.integer(1, 3)],
+    channels: (shape[1] as number) + random.integer(0, 2),
+  };
+}
+
+/** A residual block: a value with several users, and every kind of fused normalisation. */
+function block(v: Values): Value {
+  const branch = relu(batchNorm(conv2d(get(v, 'x'), get(v, 'w'), { padding: 1 }), named(v, 'first')));
+  return relu(add(batchNorm(conv2d(branch, get(v, 'w'), { padding: 1 }), named(v, 'second')), get(v, 'x')));
+}
+
+function named(v: Values, name: string) {
+  const x = get(v, 'x');
+  const statistic = (key: string) => x.graph.variable(`${name}.${key}`, { shape: [x.shape[1] as number] });
+  return {
+    weight: get(v, 'weight'),
+    bias: get(v, 'bias'),
+    runningMean: statistic('mean'),
+    runningVar: statistic('var'),
+  };
+}
+
+function residualBlock(random: Random): Network {
+  const [n, c, size] = [2, random.integer(1, 3), random.integer(3, 4)];
+  const channel = { weight: positive(plain(c)), bias: plain(c) };
+  return {
+    title: `residual block [${[n, c, size, size]}]`,
+    inputs: { x: activation(n, c, size, size), w: filter(c, c, 3, 3), ...channel },
+    build: block,
+  };
+}
+
+const families: Readonly<Record<string, Family>> = {
+  conv2d: { network: convolution, ops: ['conv2d', 'conv2d_dgrad', 'conv2d_wgrad', 'bias_grad'] },
+  linear: { network: fullyConnected, ops: ['linear', 'linear_dgrad', 'linear_wgrad', 'bias_grad'] },
+  'batch norm': { network: normalisation(training, (y) => y), ops: ['batch_norm', 'batch_norm_grad'] },
+  'batch norm + relu': {
+    network: normalisation(training, (y) => relu(y)),
+    ops: ['batch_norm_relu', 'batch_norm_relu_grad'],
+  },
+  'batch norm + add + relu': {
+    network: normalisation(training, (y, v) => relu(add(y, get(v, 'residual'))), true),
+    ops: ['batch_norm_add_relu', 'batch_norm_add_relu_grad'],
+  },
+  'frozen batch norm': {
+    network: normalisation(frozen, (y) => y),
+    ops: ['batch_norm_inference', 'batch_norm_inference_grad'],
+  },
+  'frozen batch norm + relu': {
+    network: normalisation(frozen, (y) => relu(y)),
+    ops: ['batch_norm_inference_relu', 'relu_grad', 'batch_norm_inference_grad'],
+  },
+  'frozen batch norm + add + relu': {
+    network: normalisation(frozen, (y, v) => relu(add(get(v, 'residual'), y)), true),
+    ops: ['batch_norm_inference_add_relu', 'relu_grad', 'batch_norm_inference_grad'],
+  },
+  relu: { network: onMap('relu', (v) => relu(get(v, 'x'))), ops: ['relu', 'relu_grad'] },
+  add: { network: onMap('add', (v) => add(get(v, 'a'), get(v, 'b')), ['a', 'b']), ops: ['add'] },
+  'a value used three times': {
+    network: onMap('x + x + relu(x)', (v) => add(add(get(v, 'x'), get(v, 'x')), relu(get(v, 'x')))),
+    ops: ['add', 'relu_grad'],
+  },
+  'max pool': { network: pooling(maxPool2d), ops: ['max_pool2d', 'max_pool2d_grad'] },
+  'average pool': { network: pooling(avgPool2d), ops: ['avg_pool2d', 'avg_pool2d_grad'] },
+  'global average pool': {
+    network: onMap('global_avg_pool', (v) => globalAvgPool(get(v, 'x'))),
+    ops: ['global_avg_pool', 'global_avg_pool_grad'],
+  },
+  'subsample and pad': {
+    network: onMap('subsample_pad', (v, random) => subsamplePad(get(v, 'x'), subsample(get(v, 'x'), random))),
+    ops: ['subsample_pad', 'subsample_pad_grad'],
+  },
+  flatten: { network: onMap('flatten', (v) => flatten(get(v, 'x'))), ops: ['flatten', 'unflatten'] },
+  'softmax cross entropy': { network: loss, ops: ['softmax_cross_entropy', 'softmax_cross_entropy_grad'] },
+  'residual block': {
+    network: residualBlock,
+    ops: ['batch_norm_relu', 'batch_norm_relu_grad', 'batch_norm_add_relu', 'batch_norm_add_relu_grad'],
+  },
+};
+
+describe('finite differences', () => {
+  it.each(Object.entries(families))('%s', async (name, { network, ops }) => {
+    const random = new Random(name);
+    const used = new Set<string>();
+    let checked = 0;
+    for (; checked < configurations; checked++) {
+      for (const op of await checkGradients(reference, network(random), random)) used.add(op);
+    }
+    expect(checked).toBe(configurations);
+    expect([...used]).toEqual(expect.arrayContaining([...ops]));
+  });
+});
