@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "backend/reference/ops.h"
 #include "backend/reference/window.h"
 
@@ -11,77 +13,104 @@ struct Convolution {
   int64_t outputs_per_group() const { return y.c / groups; }
 };
 
+// The innermost loops run along a row. `row`, in the workspace, holds one row of sums.
+
 template <class T>
-void conv2d(const Convolution& g, const T* x, const T* w, const Statistic<T>* bias, T* y) {
-  const auto output = [&](int64_t n, int64_t o, int64_t i, int64_t j) {
-    const int64_t first = o / g.outputs_per_group() * g.w.c;
-    double sum = bias ? double{bias[o]} : 0.0;
+void add_scaled(double* to, int64_t to_stride, const T* from, int64_t from_stride, int64_t count, double factor) {
+  for (int64_t i = 0; i < count; ++i) to[i * to_stride] += double{from[i * from_stride]} * factor;
+}
+
+template <class T>
+double dot(const T* a, int64_t a_stride, const T* b, int64_t count) {
+  double sum = 0;
+  for (int64_t i = 0; i < count; ++i) sum += double{a[i * a_stride]} * double{b[i]};
+  return sum;
+}
+
+template <class To>
+void store(const double* row, int64_t count, To* to) {
+  for (int64_t i = 0; i < count; ++i) to[i] = static_cast<To>(row[i]);
+}
+
+template <class T>
+void conv2d(const Convolution& g, const T* x, const T* w, const Statistic<T>* bias, T* y, double* row) {
+  const auto& [height, width] = g.window;
+  const auto sum_row = [&](int64_t n, int64_t o, int64_t i) {
+    const int64_t channel = o / g.outputs_per_group() * g.w.c;
+    std::fill_n(row, g.y.w, bias ? double{bias[o]} : 0);
     for (int64_t c = 0; c < g.w.c; ++c) {
       for (int64_t ki = 0; ki < g.w.h; ++ki) {
-        const int64_t row = g.window.h.position(i, ki);
-        if (!g.window.h.inside(row)) continue;
+        if (!height.inside(height.position(i, ki))) continue;
+        const T* from = x + g.x.at(n, channel + c, height.position(i, ki), 0);
         for (int64_t kj = 0; kj < g.w.w; ++kj) {
-          const int64_t column = g.window.w.position(j, kj);
-          if (!g.window.w.inside(column)) continue;
-          sum += double{x[g.x.at(n, first + c, row, column)]} * double{w[g.w.at(o, c, ki, kj)]};
+          const int64_t j = width.first(kj), count = width.last(kj) - j;
+          add_scaled(row + j, 1, from + width.position(j, kj), width.stride, count, double{w[g.w.at(o, c, ki, kj)]});
         }
       }
     }
-    return sum;
   };
-  for (int64_t n = 0; n < g.y.n; ++n)
-    for (int64_t o = 0; o < g.y.c; ++o)
-      for (int64_t i = 0; i < g.y.h; ++i)
-        for (int64_t j = 0; j < g.y.w; ++j) y[g.y.at(n, o, i, j)] = static_cast<T>(output(n, o, i, j));
-}
-
-template <class T>
-void conv2d_dgrad(const Convolution& g, const T* dy, const T* w, T* dx) {
-  const auto gradient = [&](int64_t n, int64_t channel, int64_t row, int64_t column) {
-    const int64_t first = channel / g.w.c * g.outputs_per_group();
-    const int64_t c = channel % g.w.c;
-    double sum = 0;
-    for (int64_t ki = 0; ki < g.w.h; ++ki) {
-      const int64_t i = g.window.h.output_at(row, ki);
-      if (i < 0) continue;
-      for (int64_t kj = 0; kj < g.w.w; ++kj) {
-        const int64_t j = g.window.w.output_at(column, kj);
-        if (j < 0) continue;
-        for (int64_t o = first; o < first + g.outputs_per_group(); ++o)
-          sum += double{dy[g.y.at(n, o, i, j)]} * double{w[g.w.at(o, c, ki, kj)]};
+  for (int64_t n = 0; n < g.y.n; ++n) {
+    for (int64_t o = 0; o < g.y.c; ++o) {
+      for (int64_t i = 0; i < g.y.h; ++i) {
+        sum_row(n, o, i);
+        store(row, g.y.w, y + g.y.at(n, o, i, 0));
       }
     }
-    return sum;
-  };
-  for (int64_t n = 0; n < g.x.n; ++n)
-    for (int64_t c = 0; c < g.x.c; ++c)
-      for (int64_t h = 0; h < g.x.h; ++h)
-        for (int64_t v = 0; v < g.x.w; ++v) dx[g.x.at(n, c, h, v)] = static_cast<T>(gradient(n, c, h, v));
+  }
 }
 
 template <class T>
-void conv2d_wgrad(const Convolution& g, const T* x, const T* dy, Statistic<T>* dw) {
-  const auto gradient = [&](int64_t o, int64_t c, int64_t ki, int64_t kj) {
+void conv2d_dgrad(const Convolution& g, const T* dy, const T* w, T* dx, double* row) {
+  const auto& [height, width] = g.window;
+  const auto sum_row = [&](int64_t n, int64_t channel, int64_t h) {
+    const int64_t first = channel / g.w.c * g.outputs_per_group(), c = channel % g.w.c;
+    std::fill_n(row, g.x.w, 0.0);
+    for (int64_t o = first; o < first + g.outputs_per_group(); ++o) {
+      for (int64_t ki = 0; ki < g.w.h; ++ki) {
+        if (height.output_at(h, ki) < 0) continue;
+        const T* from = dy + g.y.at(n, o, height.output_at(h, ki), 0);
+        for (int64_t kj = 0; kj < g.w.w; ++kj) {
+          const int64_t j = width.first(kj), count = width.last(kj) - j;
+          add_scaled(row + width.position(j, kj), width.stride, from + j, 1, count, double{w[g.w.at(o, c, ki, kj)]});
+        }
+      }
+    }
+  };
+  for (int64_t n = 0; n < g.x.n; ++n) {
+    for (int64_t c = 0; c < g.x.c; ++c) {
+      for (int64_t h = 0; h < g.x.h; ++h) {
+        sum_row(n, c, h);
+        store(row, g.x.w, dx + g.x.at(n, c, h, 0));
+      }
+    }
+  }
+}
+
+template <class T>
+void conv2d_wgrad(const Convolution& g, const T* x, const T* dy, Statistic<T>* dw, double* row) {
+  const auto& [height, width] = g.window;
+  const auto sum_row = [&](int64_t o, int64_t c, int64_t ki) {
     const int64_t channel = o / g.outputs_per_group() * g.w.c + c;
-    double sum = 0;
+    std::fill_n(row, g.w.w, 0.0);
     for (int64_t n = 0; n < g.y.n; ++n) {
       for (int64_t i = 0; i < g.y.h; ++i) {
-        const int64_t row = g.window.h.position(i, ki);
-        if (!g.window.h.inside(row)) continue;
-        for (int64_t j = 0; j < g.y.w; ++j) {
-          const int64_t column = g.window.w.position(j, kj);
-          if (!g.window.w.inside(column)) continue;
-          sum += double{x[g.x.at(n, channel, row, column)]} * double{dy[g.y.at(n, o, i, j)]};
+        if (!height.inside(height.position(i, ki))) continue;
+        const T *from = x + g.x.at(n, channel, height.position(i, ki), 0), *by = dy + g.y.at(n, o, i, 0);
+        for (int64_t kj = 0; kj < g.w.w; ++kj) {
+          const int64_t j = width.first(kj), count = width.last(kj) - j;
+          row[kj] += dot(from + width.position(j, kj), width.stride, by + j, count);
         }
       }
     }
-    return sum;
   };
-  for (int64_t o = 0; o < g.w.n; ++o)
-    for (int64_t c = 0; c < g.w.c; ++c)
-      for (int64_t ki = 0; ki < g.w.h; ++ki)
-        for (int64_t kj = 0; kj < g.w.w; ++kj)
-          dw[g.w.at(o, c, ki, kj)] = static_cast<Statistic<T>>(gradient(o, c, ki, kj));
+  for (int64_t o = 0; o < g.w.n; ++o) {
+    for (int64_t c = 0; c < g.w.c; ++c) {
+      for (int64_t ki = 0; ki < g.w.h; ++ki) {
+        sum_row(o, c, ki);
+        store(row, g.w.w, dw + g.w.at(o, c, ki, 0));
+      }
+    }
+  }
 }
 
 void expect_output_size(const Op& op, const std::string& axis, const Axis& a) {
@@ -110,6 +139,14 @@ Convolution make_convolution(const Op& op, const ValueType& x, const ValueType& 
   return {in, filter, out, window, groups};
 }
 
+Prepared with_row(int64_t size, Loops loops) {
+  Prepared result = prepared(std::move(loops));
+  result.workspace_bytes = static_cast<size_t>(size) * sizeof(double);
+  return result;
+}
+
+double* row_of(const Arguments& a) { return static_cast<double*>(a.workspace); }
+
 void expect_dtype(const Op& op, const std::string& role, const ValueType& type, DType dtype) {
   op.expect_type(role, type, dtype, type.shape);
 }
@@ -125,9 +162,9 @@ Prepared prepare_conv2d(const Op& op) {
   expect_dtype(op, "y", op.output(0), dtype);
   if (biased) op.expect_type("bias", op.input(2), statistic(dtype), Format::plain, {g.y.c});
   return with_float(op, dtype, [&]<class T>(std::type_identity<T>) {
-    return prepared([=](const Arguments& a) {
+    return with_row(g.y.w, [=](const Arguments& a) {
       const auto* bias = biased ? input<Statistic<T>>(a, 2) : nullptr;
-      conv2d<T>(g, input<T>(a, 0), input<T>(a, 1), bias, output<T>(a, 0));
+      conv2d<T>(g, input<T>(a, 0), input<T>(a, 1), bias, output<T>(a, 0), row_of(a));
     });
   });
 }
@@ -139,7 +176,9 @@ Prepared prepare_conv2d_dgrad(const Op& op) {
   expect_dtype(op, "weight", op.input(1), dtype);
   expect_dtype(op, "dx", op.output(0), dtype);
   return with_float(op, dtype, [&]<class T>(std::type_identity<T>) {
-    return prepared([=](const Arguments& a) { conv2d_dgrad<T>(g, input<T>(a, 0), input<T>(a, 1), output<T>(a, 0)); });
+    return with_row(g.x.w, [=](const Arguments& a) {
+      conv2d_dgrad<T>(g, input<T>(a, 0), input<T>(a, 1), output<T>(a, 0), row_of(a));
+    });
   });
 }
 
@@ -150,8 +189,9 @@ Prepared prepare_conv2d_wgrad(const Op& op) {
   expect_dtype(op, "dy", op.input(1), dtype);
   expect_dtype(op, "dw", op.output(0), statistic(dtype));
   return with_float(op, dtype, [&]<class T>(std::type_identity<T>) {
-    return prepared(
-        [=](const Arguments& a) { conv2d_wgrad<T>(g, input<T>(a, 0), input<T>(a, 1), output<Statistic<T>>(a, 0)); });
+    return with_row(g.w.w, [=](const Arguments& a) {
+      conv2d_wgrad<T>(g, input<T>(a, 0), input<T>(a, 1), output<Statistic<T>>(a, 0), row_of(a));
+    });
   });
 }
 

@@ -1,6 +1,8 @@
 // Where a window meets its input: the common part of convolution and pooling.
 #pragma once
 
+#include <algorithm>
+
 #include "backend/reference/op.h"
 
 namespace node_cudnn::reference {
@@ -13,6 +15,10 @@ struct Axis {
   bool inside(int64_t position) const { return position >= 0 && position < in; }
   bool inside_padded(int64_t position) const { return position >= -before && position < in + after; }
 
+  // The outputs [first, last) whose tap k lies inside the input.
+  int64_t first(int64_t k) const { return std::min(out, std::max<int64_t>(0, ceil_div(before - k * dilation))); }
+  int64_t last(int64_t k) const { return std::clamp(ceil_div(in + before - k * dilation), first(k), out); }
+
   // The output that meets input `position` at tap k, or -1.
   int64_t output_at(int64_t position, int64_t k) const {
     const int64_t offset = position + before - k * dilation;
@@ -21,6 +27,9 @@ struct Axis {
 
   int64_t extent() const { return (kernel - 1) * dilation + 1; }
   int64_t slack() const { return in + before + after - extent(); }
+
+ private:
+  int64_t ceil_div(int64_t a) const { return a <= 0 ? 0 : (a + stride - 1) / stride; }
 };
 
 struct Window {
