@@ -138,11 +138,20 @@ void gradient_sums_add_relu(const Pieces& pieces, const float* mean, const void*
                  });
 }
 
-// Planes from the last to the first; f(block) makes the loop body for the planes of one channel block.
+// Runs of planes from the last to the first, each run in memory order for the prefetcher; f(block) makes the loop body
+// for the planes of one channel block.
 template <class F>
 inline void for_each_plane(const Planes& planes, int64_t begin, int64_t end, F f) {
-  for (int64_t index = end - 1; index >= begin; --index)
-    for_each_vector(index * planes.plane, (index + 1) * planes.plane, f(index % planes.blocks));
+  constexpr int64_t run_elements = 16384;
+  const int64_t run = run_elements / planes.plane + 1;
+  for (int64_t last = end; last > begin; last -= run) {
+    const int64_t first = last - begin > run ? last - run : begin;
+    int64_t block = first % planes.blocks;
+    for (int64_t index = first; index < last; ++index) {
+      for_each_vector(index * planes.plane, (index + 1) * planes.plane, f(block));
+      if (++block == planes.blocks) block = 0;
+    }
+  }
 }
 
 template <class T>
