@@ -7,7 +7,7 @@ import { toBfloat16 } from '../support/bfloat16.ts';
 import { Random } from '../support/random.ts';
 import { cases } from './cases.ts';
 import { type Dtype, drawNumbers, type Numbers, type OpCase } from './operands.ts';
-import { runCase } from './run-case.ts';
+import { type Result, runCase } from './run-case.ts';
 
 let reference: Device;
 let cpu: Device;
@@ -27,15 +27,19 @@ const winogradTolerance = 2e-5;
 const bfloat16Step = 2 ** -7;
 
 describe('cpu against reference, float32', () => {
-  it.each(cases)('$title', (opCase) => compare(opCase, 'float32'));
+  it.each(titled(cases))('%s', (_, opCase) => compare(opCase, 'float32'));
 });
 
 describe('cpu against reference, bfloat16', () => {
-  it.for(cases.filter(usesF))('$title', async (opCase, { skip }) => {
+  it.for(titled(cases.filter(usesF)))('%s', async ([, opCase], { skip }) => {
     if (!cpu.features.has('dtype:bfloat16')) skip('this processor has no bfloat16 instructions');
     await compare(opCase, 'bfloat16');
   });
 });
+
+function titled(list: readonly OpCase[]): [string, OpCase][] {
+  return list.map((opCase) => [opCase.title, opCase]);
+}
 
 async function compare(opCase: OpCase, dtype: Dtype): Promise<void> {
   await compareOn(opCase, dtype, false);
@@ -44,20 +48,34 @@ async function compare(opCase: OpCase, dtype: Dtype): Promise<void> {
 
 async function compareOn(opCase: OpCase, dtype: Dtype, whole: boolean): Promise<void> {
   const random = new Random(opCase.title);
-  const [other, numbers] = [0, 1].map(() => drawNumbers(opCase, random, whole, dtype)) as [Numbers, Numbers];
-  const truth = await runCase(reference, opCase, 'float64', numbers, other);
-  const result = await runCase(cpu, opCase, dtype, numbers, other);
-  const winograd = result.implementations.some((name) => name.startsWith('winograd'));
-  const exact = whole && !winograd;
-  const tolerance = exact ? 0 : winograd ? winogradTolerance : opCase.tolerance;
-  for (const { outputs } of opCase.nodes) {
-    for (const [name, operand] of Object.entries(outputs)) {
-      const rounded = dtype === 'bfloat16' && operand.kind === 'F';
-      const expected = numbersOf(truth.outputs.get(name), (x) => (rounded && exact ? toBfloat16(x) : Math.fround(x)));
-      const step = rounded && !exact ? bfloat16Step : 0;
-      expectClose(name, numbersOf(result.outputs.get(name)), expected, { absolute: tolerance, relative: step });
+  const numbers = [0, 1].map(() => drawNumbers(opCase, random, whole, dtype)) as [Numbers, Numbers];
+  const truth = await runCase(reference, opCase, 'float64', numbers, 'poisoned');
+  for (const memory of ['poisoned', 'in place'] as const) {
+    const result = await runCase(cpu, opCase, dtype, numbers, memory);
+    for (const { outputs } of opCase.nodes) {
+      for (const name of Object.keys(outputs)) compareOutput(name, opCase, dtype, whole, truth, result);
     }
   }
+}
+
+function compareOutput(
+  name: string,
+  { nodes, tolerance }: OpCase,
+  dtype: Dtype,
+  whole: boolean,
+  truth: Result,
+  { outputs, implementations }: Result,
+): void {
+  const winograd = implementations.some((implementation) => implementation.startsWith('winograd'));
+  const exact = whole && !winograd;
+  const rounded = dtype === 'bfloat16' && nodes.some((node) => node.outputs[name]?.kind === 'F');
+  const round = rounded && exact ? toBfloat16 : Math.fround;
+  const expected = numbersOf(truth.outputs.get(name)).map(round);
+  const absolute = exact ? 0 : winograd ? winogradTolerance : tolerance;
+  expectClose(name, numbersOf(outputs.get(name)), expected, {
+    absolute,
+    relative: rounded && !exact ? bfloat16Step : 0,
+  });
 }
 
 function usesF({ inputs, nodes }: OpCase): boolean {
@@ -66,8 +84,8 @@ function usesF({ inputs, nodes }: OpCase): boolean {
   );
 }
 
-function numbersOf(array: HostArray | undefined, round = (x: number) => x): number[] {
-  return Array.from(array as HostArray, round);
+function numbersOf(array: HostArray | undefined): number[] {
+  return Array.from(array as HostArray);
 }
 
 interface Bound {

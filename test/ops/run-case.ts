@@ -8,26 +8,30 @@ export interface Result {
   readonly implementations: readonly string[];
 }
 
+/** Whether outputs lie in memory that was filled with NaN, or take the place of inputs where the kernel allows it. */
+export type Memory = 'poisoned' | 'in place';
+
 /**
- * Runs the case twice, on `other` and then on `numbers`, and returns what the second step left. At the start of each
- * step the arena in which the outputs will lie is filled with NaN: an element that a kernel forgets cannot look right.
+ * Runs the case twice, on `other` and then on `numbers`, and returns what the second step left. Memory is poisoned at
+ * the start of each step: an element that a kernel forgets to write cannot look right.
  */
 export async function runCase(
   device: Device,
   opCase: OpCase,
   dtype: Dtype,
-  numbers: Numbers,
-  other: Numbers,
+  [other, numbers]: readonly [Numbers, Numbers],
+  memory: Memory,
 ): Promise<Result> {
   const graph = new Graph({ dtype: dtype === 'float64' ? 'float64' : 'float32', training: true });
   const bytes = poisonBytes(opCase);
-  poison(graph, bytes);
+  if (memory === 'poisoned') poison(graph, bytes);
   const { inputs, outputs } = emitCase(graph, opCase, dtype);
   const state = await device.createState(variablesOf(graph));
   const temporaries = Object.keys(outputs).filter((name) => outputs[name]?.storage === 'temporary');
-  const program = await compile(graph, { device, state, keep: ['poison', ...temporaries], fuse: false });
+  const keep = memory === 'poisoned' ? ['poison', ...Object.keys(inputs), ...temporaries] : temporaries;
+  const program = await compile(graph, { device, state, keep, fuse: false });
   try {
-    checkPoisoned(program, bytes);
+    if (memory === 'poisoned') checkPoisoned(program, bytes);
     for (const content of [other, numbers]) {
       for (const { name } of graph.variables) {
         await state.write(name, toHost(graph.find(name), content.get(name) as Float64Array));
@@ -68,8 +72,10 @@ function poison(graph: Graph, bytes: number): void {
 }
 
 function checkPoisoned({ plan }: Program, bytes: number): void {
-  for (const { op, offset } of plan.rows.slice(2)) {
-    if (offset !== undefined && offset >= bytes)
+  const [{ offset: begin = 0 } = {}, , ...others] = plan.rows;
+  for (const { op, offset } of others) {
+    if (offset !== undefined && (offset < begin || offset >= begin + bytes)) {
       throw new Error(`the output of ${op} lies outside the poisoned memory`);
+    }
   }
 }
