@@ -33,3 +33,4 @@ export {
   type VariableSpec,
   variablesOf,
 } from './program.ts';
+export * from './train/index.ts';
