@@ -13,19 +13,23 @@ export interface Ceilings {
 }
 
 const repetitions = 7;
-const side = 1536;
-const copied = 32 * 2 ** 20;
+const sides = { small: 256, large: 1536 };
+const counts = { small: 2 ** 20, large: 2 ** 25 };
+/** A device that needs longer for the small problem is not asked the large one. */
+const patience = 0.01;
 
 export async function measureCeilings(device: Device, dtype: AmpDtype): Promise<Ceilings> {
-  const product = await fastest(device, matrixProduct(dtype), 'linear');
-  const copy = await fastest(device, copying(), 'relu');
+  const trial = await fastest(device, matrixProduct(dtype, sides.small), 'linear');
+  const size = trial.seconds > patience ? 'small' : 'large';
+  const product = await fastest(device, matrixProduct(dtype, sides[size]), 'linear');
+  const copy = await fastest(device, copying(counts[size]), 'relu');
   return {
     gflops: (2 * product.multiplyAdds) / product.seconds / 1e9,
     gbPerSecond: copy.trafficBytes / copy.seconds / 1e9,
   };
 }
 
-function matrixProduct(dtype: AmpDtype): Graph {
+function matrixProduct(dtype: AmpDtype, side: number): Graph {
   const graph = new Graph();
   const operand = () => {
     const value = ones(graph, [side, side]);
@@ -35,9 +39,9 @@ function matrixProduct(dtype: AmpDtype): Graph {
   return graph;
 }
 
-function copying(): Graph {
+function copying(count: number): Graph {
   const graph = new Graph();
-  const source = graph.name(ones(graph, [copied]), 'source');
+  const source = graph.name(ones(graph, [count]), 'source');
   graph.name(relu(source), 'result');
   return graph;
 }

@@ -69,9 +69,10 @@ export class StepRunner {
   }
 }
 
+/** The device works in float32: what is too large for it is infinite there. */
 export function checkedRate(schedule: Schedule, step: number): number {
   const rate = schedule(step);
-  if (Number.isFinite(rate) && rate >= 0) return rate;
+  if (Number.isFinite(Math.fround(rate)) && rate >= 0) return rate;
   throw new TrainingError(
     'ERR_OPTION',
     `learning rate of step ${step} is ${rate}; a schedule gives finite numbers from 0`,

@@ -68,7 +68,7 @@ it('gives one hash for ten runs with one seed, however steps are grouped, and an
   const hashes = new Set<string>();
   const hashOf = async (name: string, options: Partial<Parameters<typeof tinyRun>[0]>) => {
     const output = join(folder.path, name);
-    await using trainer = await Trainer.create(tinyRun({ output, ...options }));
+    await using trainer = await Trainer.create(tinyRun({ output, threads: 2, ...options }));
     await trainer.fit();
     return weightsHash(join(output, 'last.safetensors'));
   };

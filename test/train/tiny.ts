@@ -53,7 +53,7 @@ export function tinyRun(options: Partial<TrainerOptions> = {}): TrainerOptions {
     modelName: 'tiny',
     data: tinyData(),
     device: testDevice(),
-    threads: 2,
+    threads: 1,
     batchSize: 8,
     epochs: 3,
     optimizer: sgd({ momentum: 0.9, nesterov: true, weightDecay: 1e-4 }),
