@@ -12,22 +12,26 @@
 namespace node_cudnn {
 namespace {
 
+// The message behind the node's op and path; back ends may have named the op, or both.
+std::string named(const Node* node, const std::string& message) {
+  if (node == nullptr) return message;
+  const std::string name = node->op + (node->path.empty() ? "" : " " + node->path);
+  if (message.starts_with(name)) return message;
+  return name + (message.starts_with(node->op + ":") ? message.substr(node->op.size()) : ": " + message);
+}
+
 // The exception in flight as an Error that names the node; `mistake` is the code for errors in what was asked.
 [[noreturn]] void rethrow(const Node* node, ErrorCode mistake) {
-  auto named = [&](const std::string& message) {
-    if (node == nullptr || message.compare(0, node->op.size(), node->op) == 0) return message;
-    return node->op + (node->path.empty() ? "" : " " + node->path) + ": " + message;
-  };
   try {
     throw;
   } catch (const Error& error) {
-    throw Error(error.code(), named(error.what()));
+    throw Error(error.code(), named(node, error.what()));
   } catch (const std::bad_alloc&) {
-    throw Error(ErrorCode::out_of_memory, named("out of memory"));
+    throw Error(ErrorCode::out_of_memory, named(node, "out of memory"));
   } catch (const std::logic_error& error) {
-    throw Error(mistake, named(error.what()));
+    throw Error(mistake, named(node, error.what()));
   } catch (const std::exception& error) {
-    throw Error(ErrorCode::device, named(error.what()));
+    throw Error(ErrorCode::device, named(node, error.what()));
   }
 }
 
@@ -74,7 +78,7 @@ std::vector<Prepared> Program::prepare() {
 void Program::lay_out(const std::vector<Prepared>& prepared) {
   std::vector<ArenaValue> values;
   for (const Value& value : graph_.values) {
-    plan_.bytes.push_back(device_.backend().bytes(value.type));
+    plan_.bytes.push_back(bytes_of(device_.backend(), value.name, value.type, ErrorCode::graph));
     values.push_back(
         {plan_.bytes.back(), value.storage != Storage::variable, value.storage == Storage::input, value.keep});
   }

@@ -1,16 +1,23 @@
 #include "program/state.h"
 
-#include "program/error.h"
 #include "program/verify.h"
 
 namespace node_cudnn {
+
+size_t bytes_of(const Backend& backend, const std::string& name, const ValueType& type, ErrorCode mistake) {
+  try {
+    return backend.bytes(type);
+  } catch (const std::exception& error) {
+    throw Error(mistake, "'" + name + "' " + to_string(type.shape) + ": " + error.what());
+  }
+}
 
 State::State(Device& device, std::vector<Variable> variables) : device_(device), variables_(std::move(variables)) {
   verify(variables_);
   size_t total = 0;
   for (const Variable& variable : variables_) {
     offsets_.push_back(total);
-    total += align(device.backend().bytes(variable.type));
+    total += align(bytes_of(device.backend(), variable.name, variable.type, ErrorCode::argument));
   }
   memory_ = device.allocate(total, "the state of " + std::to_string(variables_.size()) + " variables");
 }

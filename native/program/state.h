@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "program/device.h"
+#include "program/error.h"
 
 namespace node_cudnn {
 
@@ -21,6 +22,9 @@ inline DType host_dtype(DType dtype) {
 inline size_t host_bytes(const ValueType& type) {
   return static_cast<size_t>(elements(type.shape)) * size_of(host_dtype(type.dtype));
 }
+
+// Physical bytes; an error of the back end names the value.
+size_t bytes_of(const Backend& backend, const std::string& name, const ValueType& type, ErrorCode mistake);
 
 // Everything but variables() is called on the device's thread.
 class State : public Resource {
