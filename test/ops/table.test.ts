@@ -1,0 +1,30 @@
+// docs/ops.md is the one table of ops: the reference back end has exactly these; a family has one file name in every room.
+import { readdirSync, readFileSync } from 'node:fs';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { Device } from '../../lib/program.ts';
+
+const root = new URL('../../', import.meta.url);
+const rows = readFileSync(new URL('docs/ops.md', root), 'utf8').matchAll(/^\| (\w+) \| `(\w+)` \|/gm);
+const table = Array.from(rows, ([, family = '', op = '']) => ({ family, op }));
+
+let reference: Device;
+beforeAll(async () => {
+  reference = await Device.open('reference');
+});
+afterAll(() => reference.close());
+
+it('the reference back end has exactly the ops of docs/ops.md', () => {
+  const known = [...reference.features].filter((feature) => feature.startsWith('op:'));
+  expect(known.sort()).toEqual(table.map(({ op }) => `op:${op}`).sort());
+});
+
+it('a family has the same file name in every room', () => {
+  for (const { room, extension } of [
+    { room: 'lib/ops/', extension: '.ts' },
+    { room: 'native/backend/reference/', extension: '.cc' },
+    { room: 'native/backend/cpu/', extension: '.cc' },
+  ]) {
+    const files = readdirSync(new URL(room, root));
+    expect(files).toEqual(expect.arrayContaining(table.map(({ family }) => family + extension)));
+  }
+});
