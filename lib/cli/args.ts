@@ -67,7 +67,8 @@ export function parse<const T extends Options>(command: string, argv: readonly s
     if (token.kind !== 'option') continue;
     const option = Object.hasOwn(options, token.name) ? options[token.name] : undefined;
     if (option === undefined) throw new UsageError(unknownFlag(command, token.rawName, Object.keys(options)));
-    values[token.name] = typed(token.rawName, option, token.value);
+    const flagFollows = !token.inlineValue && token.value?.startsWith('--');
+    values[token.name] = typed(token.rawName, option, flagFollows ? undefined : token.value);
   }
   return { values: values as Values<T>, positionals };
 }

@@ -1,0 +1,226 @@
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { testDevice } from '../train/tiny.ts';
+import { cli, json, startCli, writePictures } from './cli.ts';
+
+const device = ['--device', testDevice(), '--threads', 1];
+const recipe = ['--batch-size', 6, '--epochs', 2, '--lr', 0.05];
+let folder: string;
+let data: string;
+let run: string;
+let trained: { status: string; output: string; epoch: number; step: number; bestAccuracy: number; history: object[] };
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'node-cudnn-cli-'));
+  process.env.XDG_CACHE_HOME = join(folder, 'cache');
+  data = await writePictures(join(folder, 'pictures'));
+  run = join(folder, 'run');
+  trained = await json('train', '--data', data, ...recipe, ...device, '--output', run);
+}, 300_000);
+
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+const metrics = [
+  'epoch',
+  'step',
+  'trainLoss',
+  'trainAccuracy',
+  'testLoss',
+  'testAccuracy',
+  'imagesPerSecond',
+  'seconds',
+];
+
+describe('train', () => {
+  it('answers with JSON alone on stdout, and leaves the files of a run', async () => {
+    expect(trained).toMatchObject({ status: 'completed', output: run, epoch: 2, step: 8 });
+    expect((await readdir(run)).sort()).toEqual([
+      'best.safetensors',
+      'configuration.json',
+      'last.safetensors',
+      'metrics.jsonl',
+    ]);
+    const lines = (await readFile(join(run, 'metrics.jsonl'), 'utf8'))
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+    expect(lines.map((line) => Object.keys(line))).toEqual([metrics, metrics]);
+    expect(lines).toEqual(trained.history);
+    expect(JSON.parse(await readFile(join(run, 'configuration.json'), 'utf8'))).toMatchObject({
+      model: 'cifar-resnet20',
+      data,
+      recipe: { epochs: 2, batchSize: 6, sched: 'onecycle' },
+    });
+  });
+
+  it('does not touch a run that is there', async () => {
+    const { code, stderr } = await cli('train', '--data', data, ...recipe, ...device, '--output', run);
+    expect({ code, stderr }).toEqual({ code: 1, stderr: expect.stringMatching(/already holds a run.*--overwrite/) });
+  });
+
+  it('refuses flags that contradict the resumed run', async () => {
+    const { code, stderr } = await cli('train', '--resume', join(run, 'last.safetensors'), '--lr', 0.1);
+    expect({ code, stderr }).toEqual({ code: 2, stderr: expect.stringContaining('--lr 0.1: the checkpoint has 0.05') });
+  });
+
+  it('saves and says how to go on when interrupted, and goes on', async () => {
+    const output = join(folder, 'interrupted');
+    const options = ['--data', data, ...recipe, '--epochs', 2000, ...device, '--log-interval', 1, '--output', output];
+    const child = startCli('train', ...options);
+    await child.wrote('epoch    2/2000');
+    child.process.kill('SIGINT');
+    const { code, stdout, stderr } = await child.finished;
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    const last = join(output, 'last.safetensors');
+    expect(stdout).toContain(`continue with: node-cudnn train --resume ${last}`);
+    const { step } = JSON.parse(
+      (await readFile(join(output, 'metrics.jsonl'), 'utf8')).trim().split('\n').at(-1) as string,
+    );
+    const resumed = startCli('train', '--resume', last, ...device);
+    await resumed.wrote(`epoch ${String(step / 4 + 1).padStart(4)}/2000`);
+    resumed.process.kill('SIGTERM');
+    expect((await resumed.finished).code).toBe(0);
+  });
+});
+
+describe('evaluate', () => {
+  it('finds what training found', async () => {
+    const result = await json('evaluate', '--checkpoint', join(run, 'last.safetensors'), '--data', data, ...device);
+    const { testLoss, testAccuracy } = trained.history.at(-1) as { testLoss: number; testAccuracy: number };
+    expect(result).toEqual({ images: 9, loss: expect.closeTo(testLoss, 5), top1: testAccuracy, top5: 1 });
+  });
+
+  it('names a checkpoint that is not there', async () => {
+    const { code, stderr } = await cli('evaluate', '--checkpoint', join(folder, 'none.safetensors'), '--data', data);
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/none\.safetensors: there is no such file/);
+  });
+
+  it('refuses data of other classes', async () => {
+    const { code, stderr } = await cli(
+      'evaluate',
+      '--checkpoint',
+      join(run, 'best.safetensors'),
+      '--data',
+      'cifar10-mini',
+    );
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/classes: the checkpoint has \["columns","rows"\].*picture size/s);
+  });
+});
+
+describe('predict', () => {
+  it('gives labels with probabilities, and logits on request', async () => {
+    const files = ['rows/000.png', 'columns/001.png'].map((name) => join(data, 'test', name));
+    const checkpoint = join(run, 'last.safetensors');
+    type Answer = { file: string; labels: string[]; probabilities: number[]; logits: number[]; classes: string[] };
+    const answers = await json<Answer[]>('predict', '--checkpoint', checkpoint, ...files, '--logits', ...device);
+    expect(answers.map(({ file }) => file)).toEqual(files);
+    for (const { labels, probabilities, logits, classes } of answers) {
+      expect(classes).toEqual(['columns', 'rows']);
+      const sum = logits.reduce((total, logit) => total + Math.exp(logit), 0);
+      const expected = labels.map((label) => Math.exp(logits[classes.indexOf(label)] as number) / sum);
+      probabilities.forEach((probability, i) => void expect(probability).toBeCloseTo(expected[i] as number, 6));
+      expect(probabilities[0]).toBeGreaterThanOrEqual(probabilities[1] as number);
+    }
+    const plain = await json<object[]>(
+      'predict',
+      '--checkpoint',
+      checkpoint,
+      files[0] as string,
+      '--topk',
+      1,
+      ...device,
+    );
+    expect(plain).toEqual([{ file: files[0], labels: [answers[0]?.labels[0]], probabilities: [expect.any(Number)] }]);
+  });
+
+  it('names a picture that is not there', async () => {
+    const { code, stderr } = await cli(
+      'predict',
+      '--checkpoint',
+      join(run, 'last.safetensors'),
+      join(folder, 'no.png'),
+    );
+    expect({ code, stderr }).toEqual({ code: 1, stderr: expect.stringContaining('no.png') });
+  });
+});
+
+describe('summary', () => {
+  it('counts what the papers count', async () => {
+    const summary = await json<{ layers: { name: string }[] }>('summary', 'cifar-resnet20', ...device);
+    expect(summary).toMatchObject({
+      parameters: 269_722, // option A; He et al. 2015, table 6: 0.27 million
+      multiplyAdds: 1024 * (27 * 16 + 6 * 144 * 16) + 256 * 32 * (144 + 5 * 288) + 64 * 64 * (288 + 5 * 576) + 64 * 10,
+      buffers: 2 * (7 * 16 + 6 * 32 + 6 * 64),
+    });
+    expect(Object.keys(summary)).toEqual([
+      ...['parameters', 'buffers', 'multiplyAdds', 'activationBytes', 'plannedBytes', 'layers'],
+    ]);
+    expect(summary.layers[0]).toEqual({ name: 'conv1', type: 'Conv2d', outputShape: [1, 16, 32, 32], parameters: 432 });
+  });
+});
+
+describe('bench', () => {
+  it('times steps and layers', async () => {
+    const flags = ['--batch-size', 2, '--image-size', 8, '--steps', 10, ...device];
+    const result = await json<{ stepMs: { median: number; p10: number; p90: number }; layers: object[] }>(
+      'bench',
+      ...flags,
+    );
+    expect(result).toMatchObject({ device: testDevice(), model: 'cifar-resnet20', batchSize: 2, dtype: 'float32' });
+    expect(result.stepMs).toMatchObject({ n: 10 });
+    expect(result.stepMs.p10).toBeLessThanOrEqual(result.stepMs.median);
+    expect(result.stepMs.median).toBeLessThanOrEqual(result.stepMs.p90);
+    const conv = result.layers.find((layer) => 'name' in layer && layer.name === 'layer2.0.conv1');
+    for (const pass of ['forward', 'backward']) {
+      expect(conv).toHaveProperty([pass, 'ms']);
+      expect(conv).toHaveProperty([pass, 'implementations']);
+    }
+  });
+});
+
+const commands = ['train', 'evaluate', 'predict', 'summary', 'bench', 'start', 'devices'];
+
+describe('every command', () => {
+  it.each([
+    [['trian'], 2, "unknown command 'trian'; did you mean train?"],
+    [['train', '--epohcs', 3], 2, 'unknown flag --epohcs; did you mean --epochs?'],
+    [['train', '--lr', 'NaN'], 2, "--lr 'NaN': give a number greater than 0"],
+    [['evaluate'], 2, '--checkpoint is missing'],
+    [['predict', '--checkpoint', 'x'], 2, 'no pictures given'],
+    [['summary'], 2, 'give one model'],
+    [['summary', 'cifar-resnet21'], 1, "did you mean 'cifar-resnet2"],
+    [['train', '--device', 'cuda:7', '--output', '/proc/nowhere'], 1, 'cuda:7'],
+    [['train', '--data', '/there/is/no/such/set'], 1, 'there is no such folder or archive'],
+  ])('%j fails with code %i and one message', async (args, code, message) => {
+    const result = await cli(...args);
+    expect(result).toMatchObject({ code, stdout: '' });
+    expect(result.stderr).toContain(message);
+    expect(result.stderr).not.toMatch(/^\s+at /m);
+  });
+
+  it('shows where an error arose under --debug', async () => {
+    expect((await cli('summary', 'nothing', '--debug')).stderr).toMatch(/^\s+at /m);
+  });
+
+  it.each(commands)('%s --help shows examples', async (name) => {
+    const { code, stdout } = await cli(name, '--help');
+    expect(code).toBe(0);
+    expect(stdout).toMatch(new RegExp(`Usage: node-cudnn ${name}.*Examples:\\n  `, 's'));
+  });
+
+  it('stands in the overview', async () => {
+    const { code, stdout } = await cli('--help');
+    expect(code).toBe(0);
+    expect(stdout.match(/^ {2}\w+/gm)?.map((name) => name.trim())).toEqual(commands);
+  });
+
+  it('lists the devices', async () => {
+    const devices = await json<{ name: string; available: boolean }[]>('devices');
+    expect(devices).toContainEqual(expect.objectContaining({ name: 'reference', available: true }));
+    expect(devices.map(({ name }) => name)).toContain('cuda');
+  });
+});
