@@ -1,4 +1,5 @@
-import { type AmpDtype, type CheckpointInfo, evaluateCheckpoint, percent, TrainingError } from '../train/index.ts';
+import { percent } from '../train/format.ts';
+import { type AmpDtype, type CheckpointInfo, evaluateCheckpoint, TrainingError } from '../train/index.ts';
 import { openCheckpoint } from './checkpoint.ts';
 import { defineCommand } from './command.ts';
 import { ampOption, deviceOptions, jsonOption, loadData, required, withDevice } from './common.ts';

@@ -1,5 +1,6 @@
 import { readImages } from '../data/index.ts';
-import { type AmpDtype, type Prediction, percent, predictCheckpoint } from '../train/index.ts';
+import { percent } from '../train/format.ts';
+import { type AmpDtype, type Prediction, predictCheckpoint } from '../train/index.ts';
 import { UsageError } from './args.ts';
 import { openCheckpoint } from './checkpoint.ts';
 import { defineCommand } from './command.ts';

@@ -2,7 +2,8 @@
 import { join } from 'node:path';
 import type { DataSet } from '../data/index.ts';
 import { createModel } from '../models/index.ts';
-import { type FitResult, optimizerOf, RunFolder, scheduleOf, Trainer } from '../train/index.ts';
+import { type FitResult, optimizerOf, scheduleOf, Trainer } from '../train/index.ts';
+import { RunFolder } from '../train/output.ts';
 import type { Output } from './command.ts';
 import { describeSet, loadData, withDevice } from './common.ts';
 import type { Configuration } from './configuration.ts';

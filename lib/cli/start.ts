@@ -1,7 +1,8 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { DataSet, ImageSet } from '../data/index.ts';
-import { percent, type Trainer } from '../train/index.ts';
+import { percent } from '../train/format.ts';
+import type { Trainer } from '../train/index.ts';
 import { defineCommand, type Output } from './command.ts';
 import { deviceOptions, jsonOption } from './common.ts';
 import { configurationOf } from './configuration.ts';

@@ -1,6 +1,6 @@
 import { table } from '../graph/index.ts';
 import { type ModelSummary, summarise } from '../nn/index.ts';
-import { bytes } from '../train/index.ts';
+import { bytes } from '../train/format.ts';
 import { UsageError } from './args.ts';
 import { defineCommand } from './command.ts';
 import { ampOption, deviceOptions, jsonOption, withDevice } from './common.ts';

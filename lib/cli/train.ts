@@ -1,4 +1,5 @@
-import { percent, readCheckpointInfo } from '../train/index.ts';
+import { percent } from '../train/format.ts';
+import { readCheckpointInfo } from '../train/index.ts';
 import { UsageError } from './args.ts';
 import { defineCommand } from './command.ts';
 import { ampOption, deviceOptions, jsonOption } from './common.ts';

@@ -4,7 +4,8 @@ import { createModel } from '../models/index.ts';
 import type { Module } from '../nn/index.ts';
 import { sgd } from '../optim/index.ts';
 import { compile, type Device, type Program, type State, variablesOf } from '../program.ts';
-import { type AmpDtype, trainingGraph } from '../train/index.ts';
+import type { AmpDtype } from '../train/index.ts';
+import { trainingGraph } from '../train/step.ts';
 
 export interface TrainingProgramOptions {
   readonly model: string;

@@ -14,11 +14,9 @@ export {
   readCheckpointInfo,
 } from './checkpoint.ts';
 export { TrainingError, type TrainingErrorCode } from './errors.ts';
-export { bytes, duration, percent } from './format.ts';
 export { type Evaluation, evaluateCheckpoint, type Prediction, predictCheckpoint } from './inference.ts';
 export type { EpochMetrics } from './metrics.ts';
 export type { TrainerOptions } from './options.ts';
-export { RunFolder } from './output.ts';
 export { ProgressLine, type ProgressStream } from './progress.ts';
 export {
   optimizerOf,
