@@ -18,7 +18,7 @@ inline Vector exponential(Vector x) {
   p = p * r + 0.5f;
   p = p * r + 1.0f;
   p = p * r + 1.0f;
-  const Integers exponent = (Integers)shifted - (Integers)broadcast(round);
+  const Words exponent = (Words)shifted - (Words)broadcast(round);
   const Vector power = (Vector)((exponent + 127) << 23);
   return x < -87.3f ? Vector{} : p * power;
 }

@@ -22,7 +22,6 @@ constexpr int width = 8;
 
 typedef float Vector __attribute__((vector_size(width * 4)));
 typedef double Doubles __attribute__((vector_size(width * 8)));
-typedef int32_t Integers __attribute__((vector_size(width * 4)));
 typedef uint32_t Words __attribute__((vector_size(width * 4)));
 typedef uint16_t Halves __attribute__((vector_size(width * 2)));
 
