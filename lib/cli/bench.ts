@@ -1,6 +1,6 @@
 import { createInterface } from 'node:readline';
+import { percent } from '../train/format.ts';
 import type { AmpDtype } from '../train/index.ts';
-import { percent } from '../train/index.ts';
 import { defineCommand } from './command.ts';
 import { ampOption, deviceOptions, jsonOption, withDevice } from './common.ts';
 import { layerTable } from './layers.ts';
