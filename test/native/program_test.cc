@@ -118,8 +118,8 @@ TEST_F(ProgramTest, AnErrorOfAStepNamesTheNodeAndLeavesTheProgramUsable) {
   }
   EXPECT_EQ(fetch(*program, 4), Floats(4));
   auto broken = compile("break");
-  expect_error(ErrorCode::device, "break: the device is lost", [&] { run(*broken, 1, Floats(4)); });
-  expect_error(ErrorCode::device, "break: the device is lost", [&] {
+  expect_error(ErrorCode::device, "break layer3: the device is lost", [&] { run(*broken, 1, Floats(4)); });
+  expect_error(ErrorCode::device, "break layer3: the device is lost", [&] {
     Floats x(4);
     on([&] { broken->profile({reinterpret_cast<const std::byte*>(x.data())}); });
   });
