@@ -1,9 +1,13 @@
 #include "backend/registry.h"
 
 #include <dlfcn.h>
+#ifdef __linux__
+#include <elf.h>
+#endif
 
 #include <charconv>
 #include <filesystem>
+#include <fstream>
 #include <map>
 #include <mutex>
 
@@ -32,12 +36,30 @@ std::string cure_for(const std::string& kind) {
          "run `scripts/setup`, or set ONEDNN_ROOT, then `npm run build:native`";
 }
 
+// Opening a library whose end is missing would kill the process (SIGBUS), so its length is compared with its header's.
+bool is_truncated([[maybe_unused]] const std::string& path) {
+#ifdef __linux__
+  Elf64_Ehdr header{};
+  std::ifstream file(path, std::ios::binary);
+  if (!file.read(reinterpret_cast<char*>(&header), sizeof header)) return true;
+  uint64_t needed = header.e_shoff + uint64_t{header.e_shnum} * header.e_shentsize;
+  std::error_code error;
+  return std::filesystem::file_size(path, error) < needed;
+#else
+  return false;
+#endif
+}
+
 PlugIn load(const std::string& kind) {
   PlugIn plug_in{{kind, false, "", folder_of_addon() + "/node_cudnn_" + kind + ".so"}, nullptr};
   BackendInfo& info = plug_in.info;
   std::error_code error;
   if (!std::filesystem::exists(info.path, error)) {
     info.reason = cure_for(kind) + " (there is no " + info.path + ")";
+    return plug_in;
+  }
+  if (is_truncated(info.path)) {
+    info.reason = info.path + " is incomplete; build it again with `npm run build:native`";
     return plug_in;
   }
   void* library = dlopen(info.path.c_str(), RTLD_NOW | RTLD_LOCAL);

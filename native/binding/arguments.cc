@@ -1,7 +1,6 @@
 #include "binding/arguments.h"
 
 #include <cmath>
-#include <cstring>
 
 namespace node_cudnn {
 namespace {
@@ -66,7 +65,7 @@ Napi::Object object(Napi::Value value, const std::string& what) {
   return value.As<Napi::Object>();
 }
 
-void append(Bytes& bytes, Napi::Value array, const ValueType& type, size_t steps, const std::string& name) {
+const std::byte* content(Napi::Value array, const ValueType& type, size_t steps, const std::string& name) {
   ArrayKind kind = kind_of(type.dtype);
   size_t count = static_cast<size_t>(elements(type.shape));
   std::string expected = std::string("a ") + kind.name + " of " + std::to_string(count) + " elements";
@@ -83,10 +82,7 @@ void append(Bytes& bytes, Napi::Value array, const ValueType& type, size_t steps
     std::string what = name_of_kind(got) + std::string(" of ") + std::to_string(length) + " elements";
     fail(name, expected, what + (length == 0 ? "; is its buffer detached or shrunk?" : ""));
   }
-  size_t size = steps * host_bytes(type);
-  size_t end = bytes.size();
-  bytes.resize(end + size);
-  std::memcpy(bytes.data() + end, data, size);
+  return static_cast<const std::byte*>(data);
 }
 
 Landing make_landing(Napi::Env env, const ValueType& type) {

@@ -11,8 +11,6 @@
 
 namespace node_cudnn {
 
-using Bytes = std::vector<std::byte>;
-
 std::string show(Napi::Value value);  // for messages: the type, and the value where it is short
 
 // `what` names the argument in the error.
@@ -20,8 +18,8 @@ int64_t integer(Napi::Value value, const std::string& what, int64_t least, int64
 std::string text(Napi::Value value, const std::string& what);
 Napi::Object object(Napi::Value value, const std::string& what);
 
-// Appends the content of a typed array that must hold `steps` times the elements of `type`.
-void append(Bytes& bytes, Napi::Value array, const ValueType& type, size_t steps, const std::string& name);
+// The content of a typed array that must hold `steps` times the elements of `type`; valid until JavaScript runs again.
+const std::byte* content(Napi::Value array, const ValueType& type, size_t steps, const std::string& name);
 
 // A new typed array for a value's content, and where its elements lie. The device's thread may fill it as long as a
 // reference keeps it alive.

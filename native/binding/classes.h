@@ -85,8 +85,8 @@ class ProgramObject : public Napi::ObjectWrap<ProgramObject> {
 
  private:
   struct Staging {
-    Bytes bytes;
-    std::vector<const std::byte*> inputs;
+    std::vector<std::byte> bytes;
+    std::vector<const std::byte*> inputs;  // into bytes
   };
   using Pool = std::vector<std::shared_ptr<Staging>>;  // touched by the JavaScript thread only
 

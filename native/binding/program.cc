@@ -1,5 +1,7 @@
 #include "program/program.h"
 
+#include <cstring>
+
 #include "binding/classes.h"
 
 namespace node_cudnn {
@@ -90,15 +92,21 @@ std::shared_ptr<ProgramObject::Staging> ProgramObject::stage(const Program& prog
     staging = std::move(idle_->back());
     idle_->pop_back();
   }
-  staging->bytes.clear();
+  std::vector<const std::byte*> contents;
+  size_t total = 0;
   staging->inputs.clear();
-  std::vector<size_t> offsets;
   for (size_t i = 0; i < inputs.size(); ++i) {
-    offsets.push_back(align(staging->bytes.size()));
-    staging->bytes.resize(offsets.back());
-    append(staging->bytes, arrays[i], inputs[i]->type, steps, "input '" + inputs[i]->name + "'");
+    contents.push_back(content(arrays[i], inputs[i]->type, steps, "input '" + inputs[i]->name + "'"));
+    total += align(steps * host_bytes(inputs[i]->type));
   }
-  for (size_t offset : offsets) staging->inputs.push_back(staging->bytes.data() + offset);
+  if (staging->bytes.size() < total) staging->bytes.resize(total);
+  std::byte* to = staging->bytes.data();
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    size_t size = steps * host_bytes(inputs[i]->type);
+    std::memcpy(to, contents[i], size);
+    staging->inputs.push_back(to);
+    to += align(size);
+  }
   return staging;
 }
 

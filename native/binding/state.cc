@@ -60,8 +60,8 @@ Napi::Value StateObject::write(const Napi::CallbackInfo& call) {
     std::shared_ptr<State> state = handle_.get("state");
     size_t index = variable_index(call[0], *state);
     const Variable& variable = state->variables()[index];
-    auto bytes = std::make_shared<Bytes>();
-    append(*bytes, call[1], variable.type, 1, "variable '" + variable.name + "'");
+    const std::byte* data = content(call[1], variable.type, 1, "variable '" + variable.name + "'");
+    auto bytes = std::make_shared<std::vector<std::byte>>(data, data + host_bytes(variable.type));
     return Environment::of(env).submit(handle_.device(), [state, index, bytes]() -> Answer {
       state->write(index, bytes->data());
       return {};

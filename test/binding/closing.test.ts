@@ -1,9 +1,13 @@
 // The end of devices, states and programs, in whatever order it comes.
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { describe, expect, it } from 'vitest';
 import { native } from '../../lib/native.ts';
 import { devices, failure, graph, variables } from './fixture.ts';
 
 const addon = native();
+setFlagsFromString('--expose-gc');
+const collectGarbage = runInNewContext('gc') as () => void;
 
 describe.each(devices)('closing on %s', (name) => {
   async function opened() {
@@ -32,6 +36,21 @@ describe.each(devices)('closing on %s', (name) => {
     program.close();
     await state.read(0);
     expect(device.memory().bytes).toBeLessThan(before);
+    await device.close();
+  });
+
+  it('frees what nobody refers to any more', async () => {
+    const device = await addon.openDevice(name, {});
+    await (async () => {
+      await device.compile(graph, await device.createState(variables));
+    })();
+    const held = device.memory().bytes;
+    expect(held).toBeGreaterThan(0);
+    for (let i = 0; i < 20 && device.memory().bytes > 0; i++) {
+      collectGarbage();
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+    expect(device.memory().bytes).toBe(0);
     await device.close();
   });
 
