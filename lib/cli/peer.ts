@@ -7,17 +7,16 @@ import { join } from 'node:path';
 import { createInterface, type Interface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { table } from '../graph/index.ts';
-import { Device } from '../program.ts';
 import { TrainingError } from '../train/index.ts';
 import type { Output } from './command.ts';
 import { commitOf } from './commit.ts';
+import { withDevice } from './common.ts';
+import { layerTable } from './layers.ts';
+import { type BenchResult, bench } from './measure.ts';
 import { type Spread, spread } from './statistics.ts';
+import type { TrainingProgramOptions } from './training-program.ts';
 
-export interface PeerOptions {
-  readonly model: string;
-  readonly batchSize: number;
-  readonly imageSize: number;
-  readonly ampDtype: string;
+export interface PeerOptions extends TrainingProgramOptions {
   readonly steps: number;
   readonly rounds: number;
   readonly device?: string | undefined;
@@ -40,34 +39,52 @@ export interface Comparison {
   readonly threads: number;
   readonly rounds: number;
   readonly stepMs: Readonly<Record<string, Spread>>;
-  /** Median time of the faster PyTorch over ours, round by round. */
+  /** Median of each round over our median of that round. */
+  readonly ratio: Readonly<Record<string, Spread>>;
+  /** The same for whichever PyTorch was the faster in its round. */
   readonly speedup: Spread;
-  readonly file: string;
+  /** Ours, profiled after the turns. */
+  readonly ceilings: BenchResult['ceilings'];
+  readonly layers: BenchResult['layers'];
 }
+
+/** Load above which the machine is not ours alone. */
+const busy = 0.5;
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
-export async function compareWithPyTorch(options: PeerOptions, output: Output): Promise<Comparison> {
+/** Times all three, then profiles ours; writes the record. */
+export async function compareWithPyTorch(options: PeerOptions, output: Output): Promise<Comparison & { file: string }> {
   const script = join(root, 'bench', 'peers', 'pytorch_bench.py');
   await access(script).catch((cause) => {
     throw new TrainingError('ERR_OPTION', `--peer pytorch needs ${script}; run it in a clone of the repository`, {
       cause,
     });
   });
-  const device = await Device.open(
-    options.device ?? 'cpu',
-    options.threads === undefined ? {} : { threads: options.threads },
-  );
-  const { threads } = device;
-  await device.close();
-  const before = loadavg()[0] as number;
+  const load = loadavg()[0] as number;
+  if (load > busy)
+    output.line(`warning: the load of this machine is ${load.toFixed(1)}; figures of a busy machine say little`);
+  const threads = await withDevice(options, async (device) => device.threads);
+  const contest = await compete(options, script, threads, output);
+  const { ceilings, layers } = await withDevice(options, (device) => bench(device, options, options.steps));
+  const comparison = { ...summarise(options, contest, threads, load), ceilings, layers };
+  const folder = options.record ?? join(root, 'bench', 'results');
+  const file = join(folder, recordName(comparison));
+  await mkdir(folder, { recursive: true });
+  await writeFile(file, `${JSON.stringify(comparison, null, 2)}\n`);
+  return { ...comparison, file };
+}
+
+interface Contest {
+  readonly pytorch: string;
+  /** One row of times per contestant and round. */
+  readonly times: ReadonlyMap<string, readonly number[][]>;
+}
+
+async function compete(options: PeerOptions, script: string, threads: number, output: Output): Promise<Contest> {
   const contestants = await startAll(options, script, threads, output);
   try {
-    const times = await takeTurns(contestants, options, output);
-    const comparison = await summarise(options, contestants, times, threads, before);
-    await mkdir(join(comparison.file, '..'), { recursive: true });
-    await writeFile(comparison.file, `${JSON.stringify(comparison, null, 2)}\n`);
-    return comparison;
+    return { pytorch: contestants[1]?.version ?? '', times: await takeTurns(contestants, options, output) };
   } finally {
     for (const contestant of contestants) contestant.stop();
   }
@@ -138,7 +155,7 @@ function defaultPython(): string {
   return PYTHON ?? (VIRTUAL_ENV === undefined ? 'python3' : join(VIRTUAL_ENV, 'bin', 'python'));
 }
 
-/** A B C A B C ...: one row of times per contestant and round. */
+/** A B C A B C ... */
 async function takeTurns(contestants: readonly Contestant[], { rounds, steps }: PeerOptions, output: Output) {
   const times = new Map(contestants.map(({ name }) => [name, [] as number[][]]));
   for (let round = 1; round <= rounds; round += 1) {
@@ -149,65 +166,49 @@ async function takeTurns(contestants: readonly Contestant[], { rounds, steps }: 
   return times;
 }
 
-async function summarise(
-  options: PeerOptions,
-  contestants: readonly Contestant[],
-  times: ReadonlyMap<string, readonly number[][]>,
-  threads: number,
-  loadBefore: number,
-): Promise<Comparison> {
-  const medians = (name: string) => (times.get(name) as number[][]).map((row) => spread(row).median);
-  const [own, ...peers] = contestants.map(({ name }) => medians(name)) as [number[], ...number[][]];
-  const speedups = own.map((ms, round) => Math.min(...peers.map((peer) => peer[round] as number)) / ms);
-  const date = new Date().toISOString();
+function summarise(options: PeerOptions, { pytorch, times }: Contest, threads: number, loadBefore: number) {
+  const medians = new Map([...times].map(([name, rows]) => [name, rows.map((row) => spread(row).median)]));
+  const own = medians.get('node-cudnn') as number[];
+  const peers = [...medians].filter(([name]) => name !== 'node-cudnn');
+  const ratios = peers.map(([name, list]) => [name, list.map((ms, i) => ms / (own[i] as number))] as const);
+  const least = own.map((_, i) => Math.min(...ratios.map(([, list]) => list[i] as number)));
   const { model, batchSize, imageSize, ampDtype, rounds } = options;
-  const name = `speed-${model}-b${batchSize}-${imageSize}px-${ampDtype}-${date.slice(0, 10)}.json`;
   return {
-    date,
+    date: new Date().toISOString(),
     machine: { processor: cpus()[0]?.model ?? 'unknown', cores: cpus().length, memoryBytes: totalmem() },
     load: { before: loadBefore, after: loadavg()[0] as number },
-    versions: { node: process.version, pytorch: contestants[1]?.version ?? '' },
+    versions: { node: process.version, pytorch },
     commit: commitOf(root),
-    command: `npm run bench -- ${process.argv
-      .slice(3)
-      .filter((part, i, all) => !hidden(part, all[i - 1]))
-      .join(' ')}`,
-    model,
-    batchSize,
-    imageSize,
-    dtype: ampDtype,
-    threads,
-    rounds,
-    stepMs: Object.fromEntries([...times].map(([contestant, rows]) => [contestant, spread(rows.flat())])),
-    speedup: spread(speedups),
-    file: join(options.record ?? join(root, 'bench', 'results'), name),
+    command: `npm run bench -- ${publicArguments().join(' ')}`,
+    ...{ model, batchSize, imageSize, dtype: ampDtype, threads, rounds },
+    stepMs: Object.fromEntries([...times].map(([name, rows]) => [name, spread(rows.flat())])),
+    ratio: Object.fromEntries(ratios.map(([name, list]) => [name, spread(list)])),
+    speedup: spread(least),
   };
 }
 
 /** Paths of this machine do not belong into a record. */
-function hidden(part: string, before: string | undefined): boolean {
-  return ['--python', '--record'].includes(part) || ['--python', '--record'].includes(before ?? '');
+function publicArguments(): string[] {
+  const paths = ['--python', '--record'];
+  const hidden = (part: string, i: number, all: string[]) => paths.includes(part) || paths.includes(all[i - 1] ?? '');
+  return process.argv.slice(3).filter((part, i, all) => !hidden(part, i, all));
 }
 
-export function describeComparison({
-  stepMs,
-  speedup,
-  load,
-  threads,
-  model,
-  batchSize,
-  dtype,
-  file,
-}: Comparison): string {
-  const rows = Object.entries(stepMs).map(([name, { median, p10, p90, n }]) => [
-    name,
-    Number(median.toFixed(2)),
-    Number(p10.toFixed(2)),
-    Number(p90.toFixed(2)),
-    n,
-  ]);
+function recordName({ model, batchSize, imageSize, dtype, date }: Comparison): string {
+  return `speed-${model}-b${batchSize}-${imageSize}px-${dtype}-${date.slice(0, 10)}.json`;
+}
+
+export function describeComparison(comparison: Comparison & { file: string }): string {
+  const { stepMs, ratio, speedup, load, threads, model, batchSize, dtype, layers, ceilings, file } = comparison;
+  const rows = Object.entries(stepMs).map(([name, { median, p10, p90, n }]) => {
+    const times = [median, p10, p90].map((ms) => Number(ms.toFixed(2)));
+    return [name, ...times, n, Number((ratio[name]?.median ?? 1).toFixed(2))];
+  });
   return [
-    table(['', 'median ms', 'p10', 'p90', 'n'], rows),
+    layerTable(layers),
+    `ceilings: ${ceilings.gflops.toFixed(0)} GFLOP/s, ${ceilings.gbPerSecond.toFixed(1)} GB/s`,
+    '',
+    table(['', 'median ms', 'p10', 'p90', 'n', 'ratio'], rows),
     '',
     `${model}, batch ${batchSize}, ${dtype}, ${threads} threads: node-cudnn is ${speedup.median.toFixed(2)} times as fast as ` +
       `the faster PyTorch (p10 ${speedup.p10.toFixed(2)}, p90 ${speedup.p90.toFixed(2)}, ${speedup.n} rounds)`,
