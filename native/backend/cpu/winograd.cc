@@ -13,28 +13,31 @@ namespace {
 using simd::WinogradKernels;
 using simd::WinogradShape;
 
-const WinogradKernels& kernels_for(const Cpu& cpu) {
+const WinogradKernels& kernels_for(const Cpu& cpu, DType dtype) {
+  const bool half = dtype == DType::bfloat16;
   switch (cpu.isa) {
     case Isa::avx512:
-      return simd::avx512::winograd;
+      return half ? simd::avx512::winograd_bfloat16 : simd::avx512::winograd_float32;
     case Isa::avx2:
-      return simd::avx2::winograd;
+      return half ? simd::avx2::winograd_bfloat16 : simd::avx2::winograd_float32;
     case Isa::generic:
-      return simd::generic::winograd;
+      return half ? simd::generic::winograd_bfloat16 : simd::generic::winograd_float32;
   }
-  return simd::generic::winograd;
+  throw std::invalid_argument("winograd: unknown instruction set");
 }
 
 std::string implementation(const Cpu& cpu) {
   return std::string("winograd:") + (cpu.isa == Isa::avx512 ? "avx512" : cpu.isa == Isa::avx2 ? "avx2" : "generic");
 }
 
+// Whether the layouts are those that winograd.h states, and the filter one that it is for.
 bool eligible(const Cpu& cpu, const Node& node, const ValueType& x, const ValueType& w, const ValueType& y) {
   const auto ones = [&](const char* key) { return node.attributes.integers(key) == std::vector<int64_t>{1, 1}; };
-  const int64_t block = kernels_for(cpu).block;
-  return cpu.block == block && x.dtype == DType::float32 && w.dtype == DType::float32 && y.dtype == DType::float32 &&
-         ones("stride") && ones("dilation") && node.attributes.integer("groups") == 1 && w.shape[2] == 3 &&
-         w.shape[3] == 3 && w.shape[0] % block == 0 && w.shape[1] % block == 0;
+  const bool known = x.dtype == DType::float32 || (x.dtype == DType::bfloat16 && cpu.isa == Isa::avx512);
+  const int64_t block = cpu.block;
+  return known && x.dtype == y.dtype && block == kernels_for(cpu, x.dtype).block && ones("stride") &&
+         ones("dilation") && node.attributes.integer("groups") == 1 && w.shape[2] == 3 && w.shape[3] == 3 &&
+         w.shape[0] % block == 0 && w.shape[1] % block == 0;
 }
 
 WinogradShape shape_of(const Node& node, const ValueType& x, const ValueType& y) {
@@ -60,8 +63,8 @@ size_t aligned(size_t floats) { return (floats + line_floats - 1) / line_floats 
 
 class Convolution final : public Kernel {
  public:
-  Convolution(const Cpu& cpu, const WinogradShape& shape, bool turned)
-      : kernels_(kernels_for(cpu)),
+  Convolution(const Cpu& cpu, DType dtype, const WinogradShape& shape, bool turned)
+      : kernels_(kernels_for(cpu, dtype)),
         shape_(shape),
         turned_(turned),
         threads_(cpu.threads),
@@ -71,9 +74,7 @@ class Convolution final : public Kernel {
   size_t workspace_bytes() const { return (filter_floats_ + scratch_floats_ * threads_) * sizeof(float); }
 
   void run(const Arguments& arguments) override {
-    const auto* source = static_cast<const float*>(arguments.inputs[0]);
-    const auto* w = static_cast<const float*>(arguments.inputs[1]);
-    auto* destination = static_cast<float*>(arguments.outputs[0]);
+    const void *source = arguments.inputs[0], *w = arguments.inputs[1];
     auto* u = static_cast<float*>(arguments.workspace);
     const int64_t pairs = shape_.inputs * shape_.outputs / (kernels_.block * kernels_.block);
 #pragma omp parallel num_threads(threads_)
@@ -85,8 +86,8 @@ class Convolution final : public Kernel {
       else
         kernels_.transform_filter(w, u, shape_.outputs, shape_.inputs, filters.begin, filters.end);
 #pragma omp barrier
-      kernels_.convolve(shape_, source, u, destination, u + filter_floats_ + scratch_floats_ * thread, tiles.begin,
-                        tiles.end);
+      kernels_.convolve(shape_, source, u, arguments.outputs[0], u + filter_floats_ + scratch_floats_ * thread,
+                        tiles.begin, tiles.end);
     }
   }
 
@@ -101,8 +102,8 @@ class Convolution final : public Kernel {
 // Each thread sums its own tiles; the sums are added in thread order, so a result depends on the thread count alone.
 class WeightGradient final : public Kernel {
  public:
-  WeightGradient(const Cpu& cpu, const WinogradShape& shape)
-      : kernels_(kernels_for(cpu)),
+  WeightGradient(const Cpu& cpu, DType dtype, const WinogradShape& shape)
+      : kernels_(kernels_for(cpu, dtype)),
         shape_(shape),
         threads_(cpu.threads),
         sum_floats_(aligned(static_cast<size_t>(36 * shape.inputs * shape.outputs))),
@@ -111,8 +112,7 @@ class WeightGradient final : public Kernel {
   size_t workspace_bytes() const { return (sum_floats_ + scratch_floats_) * threads_ * sizeof(float); }
 
   void run(const Arguments& arguments) override {
-    const auto* x = static_cast<const float*>(arguments.inputs[0]);
-    const auto* dy = static_cast<const float*>(arguments.inputs[1]);
+    const void *x = arguments.inputs[0], *dy = arguments.inputs[1];
     auto* dw = static_cast<float*>(arguments.outputs[0]);
     auto* sums = static_cast<float*>(arguments.workspace);
     const int64_t pairs = shape_.inputs * shape_.outputs / (kernels_.block * kernels_.block);
@@ -147,8 +147,8 @@ class WeightGradient final : public Kernel {
 };
 
 template <class K, class... Extra>
-Prepared prepared(const Cpu& cpu, const WinogradShape& shape, Extra... extra) {
-  auto kernel = std::make_unique<K>(cpu, shape, extra...);
+Prepared prepared(const Cpu& cpu, DType dtype, const WinogradShape& shape, Extra... extra) {
+  auto kernel = std::make_unique<K>(cpu, dtype, shape, extra...);
   const size_t workspace = kernel->workspace_bytes();
   return {std::move(kernel), workspace, implementation(cpu), {}};
 }
@@ -158,23 +158,23 @@ Prepared prepared(const Cpu& cpu, const WinogradShape& shape, Extra... extra) {
 Prepared winograd_conv2d(const Cpu& cpu, const Graph& graph, const Node& node) {
   const auto &x = input_type(graph, node, 0), &w = input_type(graph, node, 1), &y = output_type(graph, node, 0);
   if (node.inputs.size() != 2 || !eligible(cpu, node, x, w, y)) return {};
-  return prepared<Convolution>(cpu, shape_of(node, x, y), false);
+  return prepared<Convolution>(cpu, x.dtype, shape_of(node, x, y), false);
 }
 
 Prepared winograd_conv2d_dgrad(const Cpu& cpu, const Graph& graph, const Node& node) {
   const auto &dy = input_type(graph, node, 0), &w = input_type(graph, node, 1), &dx = output_type(graph, node, 0);
   if (!eligible(cpu, node, dx, w, dy)) return {};
-  return prepared<Convolution>(cpu, turned(shape_of(node, dx, dy)), true);
+  return prepared<Convolution>(cpu, dy.dtype, turned(shape_of(node, dx, dy)), true);
 }
 
 // The transformed gradient costs four times the filter's memory per thread: worth it only while it stays in a cache.
 Prepared winograd_conv2d_wgrad(const Cpu& cpu, const Graph& graph, const Node& node) {
   constexpr int64_t most_sum_bytes = 4 << 20;
   const auto &x = input_type(graph, node, 0), &dy = input_type(graph, node, 1), &dw = output_type(graph, node, 0);
-  if (!eligible(cpu, node, x, dw, dy)) return {};
+  if (dw.dtype != DType::float32 || !eligible(cpu, node, x, dw, dy)) return {};
   const WinogradShape shape = shape_of(node, x, dy);
   if (36 * shape.inputs * shape.outputs * static_cast<int64_t>(sizeof(float)) > most_sum_bytes) return {};
-  return prepared<WeightGradient>(cpu, shape);
+  return prepared<WeightGradient>(cpu, x.dtype, shape);
 }
 
 }  // namespace node_cudnn::cpu

@@ -1,5 +1,6 @@
 // Winograd convolution F(4x4, 3x3) over blocked activations (Lavin and Gray 2015, "Fast Algorithms for Convolutional
-// Neural Networks", section 4): 3x3 filters, stride 1, float32, channels in whole blocks.
+// Neural Networks", section 4): 3x3 filters, stride 1, channels in whole blocks. Activations and filters are float32 or
+// bfloat16; everything between is float32, which with bfloat16 is more exact than products of bfloat16.
 //
 // Transformed data, b = block, k = 0..35 the position inside a 6x6 tile:
 //   u   [36][outputs / b][inputs][b]   filters
@@ -21,32 +22,32 @@ struct WinogradShape {
   int64_t tiles() const { return n * tile_rows() * tile_columns(); }
 };
 
-// Ranges are [begin, end): of channel-block pairs (filters) or of tiles. Scratch is per thread.
+// Ranges are [begin, end): of channel-block pairs (filters) or of tiles. Scratch is per thread. `void` stands for the
+// storage type of the table: float or bfloat16.
 struct WinogradKernels {
   int64_t block;
-  // w [O/b][I/b][3][3][b i][b o] -> u, pair = ob * (I / b) + ib.
-  void (*transform_filter)(const float* w, float* u, int64_t outputs, int64_t inputs, int64_t begin, int64_t end);
+  // w [O/b][I/b][3][3][b i][b o] (bfloat16: [b/2 i][b o][2 i]) -> u; pair = ob * (I / b) + ib.
+  void (*transform_filter)(const void* w, float* u, int64_t outputs, int64_t inputs, int64_t begin, int64_t end);
   // The same filter turned by 180 degrees with the roles of O and I exchanged: what the data gradient convolves with.
-  void (*transform_filter_turned)(const float* w, float* u, int64_t outputs, int64_t inputs, int64_t begin,
-                                  int64_t end);
+  void (*transform_filter_turned)(const void* w, float* u, int64_t outputs, int64_t inputs, int64_t begin, int64_t end);
   size_t (*scratch_floats)(const WinogradShape& shape);
-  void (*convolve)(const WinogradShape& shape, const float* x, const float* u, float* y, float* scratch, int64_t begin,
+  void (*convolve)(const WinogradShape& shape, const void* x, const float* u, void* y, float* scratch, int64_t begin,
                    int64_t end);
   // Adds the tiles' contribution to du.
-  void (*accumulate_gradient)(const WinogradShape& shape, const float* x, const float* dy, float* du, float* scratch,
+  void (*accumulate_gradient)(const WinogradShape& shape, const void* x, const void* dy, float* du, float* scratch,
                               int64_t begin, int64_t end);
-  // du -> dw, for pairs as above.
+  // du -> dw, float32 as w, for pairs as above.
   void (*transform_gradient)(const float* du, float* dw, int64_t outputs, int64_t inputs, int64_t begin, int64_t end);
 };
 
 namespace generic {
-extern const WinogradKernels winograd;
+extern const WinogradKernels winograd_float32, winograd_bfloat16;
 }
 namespace avx2 {
-extern const WinogradKernels winograd;
+extern const WinogradKernels winograd_float32, winograd_bfloat16;
 }
 namespace avx512 {
-extern const WinogradKernels winograd;
+extern const WinogradKernels winograd_float32, winograd_bfloat16;
 }
 
 }  // namespace node_cudnn::cpu::simd
