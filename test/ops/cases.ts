@@ -102,6 +102,7 @@ function convolutionCases({ x, o, kernel, groups = 1, bias = false, ...window }:
     { ...forward, inputs: { x: X, w: W(...weight) } },
     { op: 'conv2d_dgrad', inputs: { dy: Y, w: W(...weight) }, outputs: { dx: X }, attributes },
     { op: 'conv2d_wgrad', inputs: { x: X, dy: Y }, outputs: { dw: filterS(...weight) }, attributes },
+    { op: 'cast', inputs: { w: filterS(...weight) }, outputs: { y: W(...weight) }, tolerance: tolerances.copy },
   ];
   const biased = { ...forward, inputs: { x: X, w: W(...weight), bias: S(o) } };
   return [...cases, ...(bias ? [biased] : [])].map(single);
@@ -220,6 +221,8 @@ function mapCases(x: Size): OpCase[] {
     single({ op: 'global_avg_pool_grad', inputs: { dy: pooled }, outputs: { dx: X }, exact: false }),
     single({ op: 'flatten', inputs: { x: X }, outputs: { y: flat }, tolerance: tolerances.copy }),
     single({ op: 'unflatten', inputs: { y: flat }, outputs: { x: X }, tolerance: tolerances.copy }),
+    single({ op: 'cast', inputs: { x: { ...X, kind: 'S' } }, outputs: { y: X }, tolerance: tolerances.copy }),
+    single({ op: 'cast', inputs: { x: X }, outputs: { y: { ...X, kind: 'S' } }, tolerance: tolerances.copy }),
     single({ op: 'fill', inputs: {}, outputs: { y: X }, attributes: { value: -1.5 }, tolerance: tolerances.copy }),
   ];
 }
@@ -239,6 +242,7 @@ function linearCases(n: number, inputs: number, outputs: number): OpCase[] {
     single({ op: 'linear', inputs: { x, w }, outputs: { y } }),
     single({ op: 'linear', inputs: { x, w, bias: S(outputs) }, outputs: { y } }),
     single({ op: 'linear_dgrad', inputs: { dy: y, w }, outputs: { dx: x } }),
+    single({ op: 'cast', inputs: { w: S(outputs, inputs) }, outputs: { y: w }, tolerance: tolerances.copy }),
     single({ op: 'linear_wgrad', inputs: { x, dy: y }, outputs: { dw: S(outputs, inputs) } }),
     single({ op: 'bias_grad', inputs: { dy: y }, outputs: { db: S(outputs) } }),
     single({ op: 'relu', inputs: { x }, outputs: { y: x }, tolerance: tolerances.copy }),
