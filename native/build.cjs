@@ -1,18 +1,19 @@
 // Builds the addon and its plug-ins into build/Release with cmake-js. Arguments of the form -DNAME=VALUE go to CMake.
 'use strict';
 const { spawnSync } = require('node:child_process');
-const { mkdirSync, readFileSync, rmSync, writeFileSync } = require('node:fs');
+const { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } = require('node:fs');
 const { availableParallelism } = require('node:os');
 const { join } = require('node:path');
 
 const root = join(__dirname, '..');
+const release = join(root, 'build', 'Release');
 const out = join(root, 'build', 'cmake');
 const stamp = join(out, '.options');
 
 function definitions(args) {
   const unknown = args.find((arg) => !arg.startsWith('-D'));
   if (unknown) throw new Error(`node-cudnn: unknown build option ${unknown}: options have the form -DNAME=VALUE`);
-  const fixed = { NODE_CUDNN_OUTPUT: join(root, 'build', 'Release'), ONEDNN_ROOT: process.env.ONEDNN_ROOT ?? '' };
+  const fixed = { NODE_CUDNN_OUTPUT: release, ONEDNN_ROOT: process.env.ONEDNN_ROOT ?? '' };
   return [...Object.entries(fixed).map(([name, value]) => `${name}=${value}`), ...args.map((arg) => arg.slice(2))];
 }
 
@@ -43,7 +44,17 @@ function cmake(command, options) {
   process.exit(status || 1);
 }
 
+function sayWhatIsMissing() {
+  if (existsSync(join(release, 'node_cudnn_cpu.so'))) return;
+  console.warn(
+    '\n*** node-cudnn was built WITHOUT its CPU back end: only the slow device `reference` is there. ***\n' +
+      'Missing: oneDNN 3.2 or later (3.x), or OpenMP.\n' +
+      'Cure:    scripts/setup   (or install oneDNN and set ONEDNN_ROOT to its prefix), then npm run build:native\n',
+  );
+}
+
 const options = definitions(process.argv.slice(2));
 forgetOtherOptions(options);
 cmake('configure', options); // always: oneDNN may have come or gone since the last build
 cmake('build', options);
+sayWhatIsMissing();
