@@ -12,9 +12,9 @@ export interface Ceilings {
   readonly gbPerSecond: number;
 }
 
-const repetitions = 7;
-const sides = { small: 256, large: 1536 };
-const counts = { small: 2 ** 20, large: 2 ** 25 };
+const repetitions = 15;
+const sides = { small: 256, large: 768 };
+const counts = { small: 2 ** 20, large: 2 ** 24 };
 /** A device that needs longer for the small problem is not asked the large one. */
 const patience = 0.01;
 

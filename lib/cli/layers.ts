@@ -9,7 +9,10 @@ export interface Pass {
   readonly gflops: number;
   readonly gbPerSecond: number;
   readonly implementations: readonly string[];
-  /** The higher of the shares of the two ceilings; what bounds the pass is named. */
+  /**
+   * The higher of the shares of the two ceilings; what bounds the pass is named. Above 1 where data stays in the caches
+   * or an algorithm does with fewer multiplications (Winograd).
+   */
   readonly ofCeiling: number;
   readonly bound: 'arithmetic' | 'memory';
 }
@@ -19,22 +22,33 @@ export interface Layer {
   readonly name: string;
   readonly forward?: Pass;
   readonly backward?: Pass;
+  /** Optimizer and metrics. */
+  readonly update?: Pass;
 }
+
+const passes = ['forward', 'backward', 'update'] as const;
 
 /** `profiles`: several runs of the same program; every node's time is its median. */
 export function layersOf(profiles: readonly (readonly ProfileRow[])[], ceilings: Ceilings): Layer[] {
-  const groups = new Map<string, { forward: ProfileRow[]; backward: ProfileRow[] }>();
-  for (const row of medianRows(profiles)) {
+  const rows = medianRows(profiles);
+  const loss = rows.findIndex(({ op }) => op === 'softmax_cross_entropy');
+  const groups = new Map<string, Record<(typeof passes)[number], ProfileRow[]>>();
+  rows.forEach((row, i) => {
     const name = row.path || row.op;
-    const group = groups.get(name) ?? { forward: [], backward: [] };
+    const group = groups.get(name) ?? { forward: [], backward: [], update: [] };
     groups.set(name, group);
-    group[/_[dw]?grad$/.test(row.op) ? 'backward' : 'forward'].push(row);
-  }
-  return [...groups].map(([name, { forward, backward }]) => ({
+    group[i <= loss ? 'forward' : passAfterLoss(row)].push(row);
+  });
+  return [...groups].map(([name, group]) => ({
     name,
-    ...(forward.length > 0 && { forward: passOf(forward, ceilings) }),
-    ...(backward.length > 0 && { backward: passOf(backward, ceilings) }),
+    ...Object.fromEntries(
+      passes.flatMap((pass) => (group[pass].length > 0 ? [[pass, passOf(group[pass], ceilings)]] : [])),
+    ),
   }));
+}
+
+function passAfterLoss({ path, op }: ProfileRow): 'backward' | 'update' {
+  return path !== '' || op === 'fill' || op.endsWith('_grad') ? 'backward' : 'update';
 }
 
 function medianRows(profiles: readonly (readonly ProfileRow[])[]): ProfileRow[] {
@@ -62,10 +76,9 @@ function passOf(rows: readonly ProfileRow[], ceilings: Ceilings): Pass {
 }
 
 export function layerTable(layers: readonly Layer[]): string {
-  const rows = layers.flatMap(({ name, forward, backward }) => [
-    ...(forward ? [passRow(name, 'forward', forward)] : []),
-    ...(backward ? [passRow(name, 'backward', backward)] : []),
-  ]);
+  const rows = layers.flatMap((layer) =>
+    passes.flatMap((pass) => (layer[pass] ? [passRow(layer.name, pass, layer[pass])] : [])),
+  );
   return table(['layer', 'pass', 'ms', 'GFLOP/s', 'GB/s', '% of ceiling', 'bound by', 'kernels'], rows);
 }
 
