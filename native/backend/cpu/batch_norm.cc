@@ -55,8 +55,10 @@ class Site {
     parallel(threads_, layout_.n * layout_.blocks(), 2, body);
   }
   template <class Body>
-  void over_blocks(const Body& body) const {
-    parallel(threads_, layout_.blocks(), 2, [&](int64_t begin, int64_t end) {
+  void over_blocks(const Body& body) const {  // little work, unless there are many partial sums
+    constexpr int64_t least_sums = 65536;
+    const int64_t sums_per_block = total_ * layout_.block / layout_.blocks();
+    parallel(threads_, layout_.blocks(), least_sums / sums_per_block + 1, [&](int64_t begin, int64_t end) {
       for (int64_t b = begin; b < end; ++b) body(b);
     });
   }
