@@ -1,6 +1,7 @@
 // A back end for the tests of program/: float32 only, a handful of ops, and faults on request.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <cstring>
 #include <map>
@@ -14,7 +15,7 @@ namespace node_cudnn::fake {
 struct Log {
   std::thread::id opened, closed;
   int allocations = 0;
-  int runs = 0;
+  std::atomic<int> runs = 0;
   bool foreign_thread = false;  // any call from another thread than the one that opened it
   std::map<void*, size_t> memory;
   size_t limit = size_t{1} << 30;
