@@ -73,9 +73,11 @@ Napi::Value Environment::submit(const std::shared_ptr<Device>& device, std::func
     }
     send(id, std::move(answer));
   });
-  if (posted) return promise;
-  forget(id);
-  throw Error(ErrorCode::closed, "device '" + device->name() + "' is closed; open it again");
+  if (!posted) {
+    Error error(ErrorCode::closed, "device '" + device->name() + "' is closed; open it again");
+    forget(id).deferred.Reject(to_javascript(env_, error).Value());
+  }
+  return promise;
 }
 
 Napi::Value Environment::close(const std::shared_ptr<Device>& device) {

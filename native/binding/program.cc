@@ -8,6 +8,7 @@ namespace node_cudnn {
 namespace {
 
 constexpr int64_t most_steps = int64_t{1} << 31;
+constexpr size_t most_idle = 2;  // one that is read while the next is filled
 
 Napi::Object describe(Napi::Env env, const Plan& plan) {
   auto number = [env](auto value) { return Napi::Number::New(env, static_cast<double>(value)); };
@@ -118,7 +119,7 @@ Napi::Value ProgramObject::run(const Napi::CallbackInfo& call) {
     auto work = [program, steps, staging = stage(*program, steps, call[1]), idle = idle_]() -> Answer {
       program->run(steps, staging->inputs);
       return [staging, idle](Napi::Env env, const auto&) -> Napi::Value {
-        idle->push_back(staging);
+        if (idle->size() < most_idle) idle->push_back(staging);
         return env.Undefined();
       };
     };
