@@ -73,7 +73,7 @@ function describe({ folder, result }: RunSummary, data: string): string {
     return `saved after step ${result.step}; continue with: node-cudnn train --resume ${lastOf(folder)}`;
   }
   return [
-    `done: best test accuracy ${percent(result.bestAccuracy ?? 0, 2)} after ${result.epoch} epochs`,
+    `done: best test accuracy of ${result.epoch} epoch${result.epoch === 1 ? '' : 's'}: ${percent(result.bestAccuracy ?? 0, 2)}`,
     `  node-cudnn evaluate --checkpoint ${bestOf(folder)} --data ${data}`,
     `  node-cudnn predict --checkpoint ${bestOf(folder)} picture.jpg`,
   ].join('\n');

@@ -99,8 +99,8 @@ export class EarlyStopping implements Callback {
   }
 
   restore(state: Readonly<Record<string, number | null>>): void {
-    this.#best.value = state['best'] ?? null;
-    this.#waited = state['waited'] ?? 0;
+    this.#best.value = state.best ?? null;
+    this.#waited = state.waited ?? 0;
   }
 }
 
@@ -138,6 +138,6 @@ export class ModelCheckpoint implements Callback {
   }
 
   restore(state: Readonly<Record<string, number | null>>): void {
-    this.#best.value = state['best'] ?? null;
+    this.#best.value = state.best ?? null;
   }
 }

@@ -1,6 +1,8 @@
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
+import { syntheticDataSet } from '../../lib/data/index.ts';
+import { createModel } from '../../lib/models/index.ts';
 import { Trainer } from '../../lib/train/index.ts';
 import { Random } from '../support/random.ts';
 import { runChild, startChild, temporaryFolder, weightsHash } from './processes.ts';
@@ -76,6 +78,20 @@ it('gives one hash for ten runs with one seed, however steps are grouped, and an
   expect(hashes.size).toBe(1);
   hashes.add(await hashOf('other-seed', { seed: 4 }));
   expect(hashes.size).toBe(2);
+});
+
+it('gives one hash for a whole ResNet-20 on two threads', async () => {
+  await using folder = await temporaryFolder();
+  const data = syntheticDataSet({ trainCount: 32, testCount: 5 });
+  const hashes = new Set<string>();
+  for (let i = 0; i < 3; i += 1) {
+    const output = join(folder.path, `run-${i}`);
+    const model = createModel('cifar-resnet20');
+    await using trainer = await Trainer.create(tinyRun({ model, data, output, threads: 2, epochs: 2 }));
+    await trainer.fit();
+    hashes.add(await weightsHash(join(output, 'last.safetensors')));
+  }
+  expect(hashes.size).toBe(1);
 });
 
 it('continues in the middle of an epoch with the metrics of the whole epoch', async () => {
