@@ -74,6 +74,18 @@ function tensorOf(name: string, { shape, dtype, data }: Variable): Tensor {
   throw new Error(`checkpoint: variable ${name} is ${dtype}; only float32, float64 and int32 are saved`);
 }
 
+const elementsAtATime = 1 << 20;
+
+/** Lets other work run in between: a large tensor would hold the event loop for long. */
+export async function allFinite(data: HostArray): Promise<boolean> {
+  for (let from = 0; from < data.length; from += elementsAtATime) {
+    if (from > 0) await new Promise((resolve) => setImmediate(resolve));
+    const to = Math.min(from + elementsAtATime, data.length);
+    for (let i = from; i < to; i += 1) if (!Number.isFinite(data[i])) return false;
+  }
+  return true;
+}
+
 const dtypes: Partial<Record<Tensor['dtype'], DType>> = { F32: 'float32', F64: 'float64', I32: 'int32' };
 
 /** Reads and checks the whole file. Throws TrainingError naming the file and, where one is damaged, the tensor. */

@@ -1,6 +1,7 @@
 import { compile, Device, type Program, type State, variablesOf } from '../program.ts';
 import type { Callback, TrainingControl } from './callbacks.ts';
 import {
+  allFinite,
   type Checkpoint,
   type CheckpointInfo,
   checkSameVariables,
@@ -262,7 +263,7 @@ export class Trainer implements TrainingControl {
       if (transient.has(name)) continue;
       const { shape, dtype } = this.#state.spec(name);
       const data = await this.#state.read(name);
-      if (data.some((value) => !Number.isFinite(value))) {
+      if (!(await allFinite(data))) {
         throw this.#notFinite(`variable ${name} holds numbers that are not finite`, this.#position.step);
       }
       variables.set(name, { shape, dtype, data });

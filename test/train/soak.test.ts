@@ -1,9 +1,14 @@
 // The short form; bench/soak.ts is the long one.
 import { expect, it } from 'vitest';
 import { soak } from '../../bench/soak-run.ts';
+import { testDevice } from './tiny.ts';
 
 it('holds memory, handles and the event loop over a thousand steps', async () => {
-  const { bytesPerStep, handles, longestBlockMs, idleThreadMs, steps } = await soak({ steps: 1000, warmUp: 300 });
+  const { bytesPerStep, handles, longestBlockMs, idleThreadMs, steps } = await soak({
+    steps: 1000,
+    warmUp: 300,
+    device: testDevice(),
+  });
   expect(steps).toBe(1000);
   expect(handles.after).toBe(handles.before);
   expect(bytesPerStep).toBeLessThan(1024);
