@@ -112,6 +112,7 @@ export async function compile(graph: Graph, options: CompileOptions): Promise<Pr
   if (state.device !== device) throw new ArgumentError('compile: the state belongs to another device');
   for (const name of keep) graph.find(name);
   checkDtypes(graph, device);
+  warnOfEmulation(graph, device);
   const fused = fuse ? fuseGraph(graph, device.features, keep) : graph;
   const final = lower(fused, device.features);
   checkVariables(final, state);
@@ -244,6 +245,19 @@ function checkDtypes({ values }: Graph, { name, features }: Device): void {
   if (!value) return;
   const cure = value.dtype === 'bfloat16' ? 'train in float32' : "use device 'reference'";
   throw new ArgumentError(`compile: device '${name}' has no ${value.dtype} ('${value.name}'); ${cure}`);
+}
+
+const warned = new WeakSet<Device>();
+
+function warnOfEmulation({ values }: Graph, device: Device): void {
+  const slow = values.find(({ dtype }) => device.features.has(`emulated:${dtype}`));
+  if (!slow || warned.has(device)) return;
+  warned.add(device);
+  process.emitWarning(
+    `device '${device.name}' has no instructions for ${slow.dtype} and emulates it, slower than float32; ` +
+      'train in float32',
+    'PerformanceWarning',
+  );
 }
 
 function checkVariables({ variables }: Graph, state: State): void {

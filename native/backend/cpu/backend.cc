@@ -70,7 +70,8 @@ class CpuBackend final : public Backend {
 
   std::vector<std::string> features() const override {
     std::vector<std::string> features = {"dtype:float32"};
-    if (cpu_.bfloat16) features.push_back("dtype:bfloat16");
+    if (cpu_.isa == Isa::avx512) features.push_back("dtype:bfloat16");
+    if (cpu_.isa == Isa::avx512 && !cpu_.bfloat16) features.push_back("emulated:bfloat16");
     for (const std::string& op : op_names()) features.push_back("op:" + op);
     return features;
   }

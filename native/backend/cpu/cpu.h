@@ -12,7 +12,7 @@ enum class Isa : uint8_t { generic, avx2, avx512 };
 struct Cpu {
   int threads = 1;
   Isa isa = Isa::generic;
-  bool bfloat16 = false;  // native bf16 instructions (AVX512-BF16 or AMX)
+  bool bfloat16 = false;  // instructions for it (AVX512-BF16 or AMX); AVX-512 without them emulates
   int64_t block = 8;      // channels per block: 16 with AVX-512, else 8
 };
 

@@ -1,5 +1,6 @@
 #include "backend/cpu/processor.h"
 
+#include <oneapi/dnnl/dnnl.h>
 #include <sched.h>
 
 #include <algorithm>
@@ -75,12 +76,10 @@ Isa detect_isa() {
   return Isa::generic;
 }
 
-bool detect_bfloat16(Isa isa) {
-#if defined(__x86_64__)
-  return isa == Isa::avx512 && __builtin_cpu_supports("avx512bf16");  // every processor with AMX has it too
-#else
-  return isa != isa;
-#endif
+// What oneDNN will use: a set of bits, every processor with AMX having those of AVX512-BF16 too.
+bool detect_bfloat16() {
+  constexpr int wanted = dnnl_cpu_isa_avx512_core_bf16;
+  return (static_cast<int>(dnnl_get_effective_cpu_isa()) & wanted) == wanted;
 }
 
 size_t kibibytes(const std::string& text) { return text.empty() ? SIZE_MAX : std::stoull(text) * 1024; }
@@ -97,7 +96,7 @@ size_t control_group_memory() {
 Cpu detect_cpu(int threads) {
   if (threads < 0) throw std::invalid_argument("threads must be positive, not " + std::to_string(threads));
   const Isa isa = detect_isa();
-  return {threads > 0 ? threads : default_threads(), isa, detect_bfloat16(isa), isa == Isa::avx512 ? 16 : 8};
+  return {threads > 0 ? threads : default_threads(), isa, detect_bfloat16(), isa == Isa::avx512 ? 16 : 8};
 }
 
 std::string processor_name() {
