@@ -17,15 +17,16 @@ function definitions(args) {
   return [...Object.entries(fixed).map(([name, value]) => `${name}=${value}`), ...args.map((arg) => arg.slice(2))];
 }
 
-// An option that is no longer given must not survive in CMake's cache.
+// An option that is no longer given must not survive in CMake's cache. What is compiled stays: CMake knows what to
+// compile anew.
 function forgetOtherOptions(options) {
-  const wanted = JSON.stringify([root, process.version, options]);
+  const wanted = JSON.stringify([root, options]);
   let had;
   try {
     had = readFileSync(stamp, 'utf8');
   } catch {}
   if (had === wanted) return;
-  rmSync(out, { recursive: true, force: true });
+  rmSync(join(out, 'CMakeCache.txt'), { force: true });
   mkdirSync(out, { recursive: true });
   writeFileSync(stamp, wanted);
 }
