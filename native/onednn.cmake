@@ -13,6 +13,10 @@ function(node_cudnn_try_onednn prefix)
   endif()
   if(TARGET DNNL::dnnl)
     message(STATUS "oneDNN ${dnnl_VERSION}: ${dnnl_DIR}")
+    if(NOT DNNL_CPU_THREADING_RUNTIME STREQUAL "OMP")
+      message(WARNING "node-cudnn: this oneDNN runs on ${DNNL_CPU_THREADING_RUNTIME}, not on OpenMP: it will not follow "
+        "the number of threads that is asked for; set ONEDNN_ROOT to one that does")
+    endif()
   endif()
 endfunction()
 
