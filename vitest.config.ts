@@ -6,7 +6,5 @@ export default defineConfig({
     pool: 'forks',
     maxWorkers: 2,
     testTimeout: 120_000,
-    // Test files share the cores: threads that wait must not burn them.
-    env: { OMP_WAIT_POLICY: 'passive' },
   },
 });

@@ -1,6 +1,7 @@
 #include "backend/registry.h"
 
 #include <dlfcn.h>
+#include <stdlib.h>
 #ifdef __linux__
 #include <elf.h>
 #endif
@@ -62,6 +63,9 @@ PlugIn load(const std::string& kind) {
     info.reason = info.path + " is incomplete; build it again with `npm run build:native`";
     return plug_in;
   }
+  // Threads that wait sleep, unless the user chose otherwise: OpenMP reads this when a plug-in loads it. Spinning
+  // threads made a step ten times slower wherever something else wanted a core.
+  setenv("OMP_WAIT_POLICY", "passive", 0);
   void* library = dlopen(info.path.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (library == nullptr) {
     info.reason = std::string("it could not be loaded: ") + dlerror() + "; build it again with `npm run build:native`";
