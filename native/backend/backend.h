@@ -19,40 +19,40 @@ namespace node_cudnn {
 struct Arguments {
   void* const* inputs;
   void* const* outputs;
-  void* workspace; // shared by all kernels of a program; content does not survive a kernel
+  void* workspace;  // shared by all kernels of a program; content does not survive a kernel
 };
 
 class Kernel {
  public:
   virtual ~Kernel() = default;
-  virtual void run(const Arguments& arguments) = 0; // allocates nothing
+  virtual void run(const Arguments& arguments) = 0;  // allocates nothing
 };
 
 struct Prepared {
   std::unique_ptr<Kernel> kernel;
   size_t workspace_bytes = 0;
-  std::string implementation;                // for the printed plan: "jit:avx512_core", "winograd:avx512", "reference"
-  std::vector<std::pair<int, int>> in_place; // (output index, input index) pairs that may share one address
+  std::string implementation;                 // for the printed plan: "jit:avx512_core", "winograd:avx512", "reference"
+  std::vector<std::pair<int, int>> in_place;  // (output index, input index) pairs that may share one address
 };
 
 struct BackendOptions {
-  int threads = 0;           // 0: as many as physical cores
-  int ordinal = 0;           // which device of its kind, for cuda:N
-  std::string kind;          // "cpu", "cuda"
+  int threads = 0;   // 0: as many as physical cores
+  int ordinal = 0;   // which device of its kind, for cuda:N
+  std::string kind;  // "cpu", "cuda"
 };
 
 class Backend {
  public:
   virtual ~Backend() = default;
 
-  virtual std::string description() const = 0;           // one line for people: processor, library and its version, threads
-  virtual std::vector<std::string> features() const = 0; // "dtype:bfloat16", "op:batch_norm_add_relu", ...
+  virtual std::string description() const = 0;  // one line for people: processor, library and its version, threads
+  virtual std::vector<std::string> features() const = 0;  // "dtype:bfloat16", "op:batch_norm_add_relu", ...
   virtual int threads() const = 0;
 
-  virtual size_t bytes(const ValueType& type) const = 0; // of the physical layout, padding included
+  virtual size_t bytes(const ValueType& type) const = 0;  // of the physical layout, padding included
   virtual Prepared prepare(const Graph& graph, const Node& node) = 0;
 
-  virtual void* allocate(size_t bytes) = 0; // 256-byte aligned, zeroed
+  virtual void* allocate(size_t bytes) = 0;  // 256-byte aligned, zeroed
   virtual void release(void* address) noexcept = 0;
 
   // Host side: dense in logical order; float32 for float32, bfloat16 and float16 values, else the value's own dtype.
@@ -70,4 +70,4 @@ constexpr int backend_version = 1;
 constexpr const char* backend_factory_name = "node_cudnn_backend_v1";
 using BackendFactory = Backend* (*)(const BackendOptions&);
 
-} // namespace node_cudnn
+}  // namespace node_cudnn
