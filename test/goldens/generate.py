@@ -203,14 +203,10 @@ def curve_run(name, images, labels, *, dtype=torch.float32, threads=1, layout=to
 
 def curves(name, images, labels):
     run = lambda **options: curve_run(name, images, labels, **options)  # noqa: E731
-    last = torch.channels_last
-    float32 = [
-        run(threads=t, layout=layout, onednn=onednn)
-        for t in (1, 2)
-        for layout in (torch.contiguous_format, last)
-        for onednn in (True, False)
-    ]
-    bfloat16 = [run(autocast=torch.bfloat16, threads=t, layout=layout) for t in (1, 2) for layout in (torch.contiguous_format, last)]
+    layouts = (torch.contiguous_format, torch.channels_last)
+    float32 = [run(threads=t, layout=layout) for t in (1, 2) for layout in layouts]
+    float32 += [run(threads=t, onednn=False) for t in (1, 2)]
+    bfloat16 = [run(threads=t, layout=layout, autocast=torch.bfloat16) for t in (1, 2) for layout in layouts]
     return {"float64": run(dtype=torch.float64), "float32": float32, "bfloat16": bfloat16}
 
 
