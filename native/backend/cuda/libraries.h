@@ -1,0 +1,68 @@
+// The seam to NVIDIA's libraries: what cuDNN and cuBLASLt compute, said in shapes. Behind it stands libraries/; the
+// simulation puts the reference's loops there instead, so everything on this side runs in it.
+#pragma once
+
+#include <array>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "backend/cuda/cuda.h"
+
+namespace node_cudnn::cuda {
+
+enum class Pass : uint8_t { forward, dgrad, wgrad };  // operands as in docs/ops.md: (x, w, [bias]), (dy, w), (x, dy)
+
+// Operands are `dtype`, stored as cuda.h says; bias is float32; sums are float32.
+struct Convolution {
+  Pass pass;
+  DType dtype;
+  DType result;                    // of the output: dtype, or float32 for a wgrad
+  std::array<int64_t, 4> x, w, y;  // logical: [N, C, H, W], [O, I / groups, kh, kw], [N, O, H', W']
+  std::array<int64_t, 2> stride, dilation;
+  std::array<int64_t, 4> padding;  // top, left, bottom, right
+  int64_t groups;
+  bool bias;
+  bool tf32;  // float32 products may round their operands to tf32
+};
+
+struct Product {
+  Pass pass;
+  DType dtype;
+  DType result;
+  int64_t n, in, out;  // x [n, in], w [out, in], y [n, out]
+  bool bias;
+  bool tf32;
+};
+
+// One way to compute a node, ready to be launched any number of times.
+class Plan {
+ public:
+  virtual ~Plan() = default;
+  virtual void run(cudaStream_t stream, const Arguments& arguments) = 0;
+  virtual size_t workspace_bytes() const = 0;
+};
+
+// One way that a library offers; `name` says the same way in every process with the same library and device.
+struct Candidate {
+  std::string name;
+  bool compiles = false;      // at run time, which takes a second or so
+  std::shared_ptr<void> way;  // the library's own
+};
+
+class Libraries {
+ public:
+  virtual ~Libraries() = default;
+  virtual std::string versions() const = 0;  // "cuDNN 9.28.0, cuBLASLt 13.10"
+  // Best first, by the library's own judgement; empty where it has no way.
+  virtual std::vector<Candidate> candidates(const Convolution& convolution) = 0;
+  virtual std::vector<Candidate> candidates(const Product& product) = 0;
+  // nullptr where the candidate turns out not to serve.
+  virtual std::unique_ptr<Plan> build(const Convolution& convolution, const Candidate& candidate) = 0;
+  virtual std::unique_ptr<Plan> build(const Product& product, const Candidate& candidate) = 0;
+};
+
+// Finds, checks and opens the libraries for a device; the messages of its errors name what was tried and the cure.
+std::unique_ptr<Libraries> open_libraries(const Cuda& cuda, const BackendOptions& options);
+
+}  // namespace node_cudnn::cuda
