@@ -14,8 +14,11 @@ const maximum = 2 ** 31 - 1;
 /** One number for both axes, or [h, w]. */
 export type Pair = number | readonly number[];
 
-/** One number for all sides, [h, w], or [top, left, bottom, right]. */
-export type Padding = number | readonly number[];
+/**
+ * One number for all sides, [h, w], or [top, left, bottom, right]. 'same': as much as ceil(size / stride) windows need,
+ * an odd pixel after, as TensorFlow pads. 'fixed': the window's extent less one whatever the stride, an odd pixel after.
+ */
+export type Padding = number | readonly number[] | 'same' | 'fixed';
 
 /** The checks of one op at one place; its errors begin with the op and the layer path. */
 export class Check {
@@ -79,7 +82,7 @@ export class Check {
     const sides = given.length === 2 ? [...given, ...given] : given;
     if (sides.length === 4 && sides.every((item) => isInteger(item, 0)))
       return sides as [number, number, number, number];
-    const forms = 'an integer from 0 to 2^31 - 1, [h, w] or [top, left, bottom, right]';
+    const forms = "an integer from 0 to 2^31 - 1, [h, w], [top, left, bottom, right], 'same' or 'fixed'";
     throw this.argument(`padding must be ${forms}, got ${valueText(value)}`);
   }
 

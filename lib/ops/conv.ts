@@ -17,7 +17,7 @@ export function conv2d(x: Value, w: Value, options: Conv2dOptions = {}): Value {
   check.options(options, ...windowOptions, 'groups', 'bias');
   const [n, , height, width] = check.activation('input', x);
   const [o, , kh, kw] = check.filter('weight', w);
-  const window = windowOf(check, [kh, kw], options);
+  const window = windowOf(check, [height, width], [kh, kw], options);
   const groups = check.integer('groups', options.groups ?? 1, 1);
   checkChannels(check, x, w, groups);
   checkTypes(check, x, w, options.bias);

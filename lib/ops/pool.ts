@@ -49,7 +49,7 @@ function pooling(
   const [n, c, height, width] = check.activation('input', x);
   check.float('input', x);
   const kernel = check.pair('kernel', options.kernel, 1);
-  const window = windowOf(check, kernel, { ...options, stride: options.stride ?? kernel });
+  const window = windowOf(check, [height, width], kernel, { ...options, stride: options.stride ?? kernel });
   const ceilMode = check.flag('ceilMode', options.ceilMode ?? false);
   const size = outputSize(check, [height, width], window, ceilMode);
   checkWindows(check, [height, width], window, size);

@@ -16,13 +16,31 @@ export interface Window {
   readonly dilation: readonly [h: number, w: number];
 }
 
-export function windowOf(check: Check, kernel: readonly [number, number], options: WindowOptions): Window {
-  return {
-    kernel,
-    stride: check.pair('stride', options.stride ?? 1, 1),
-    padding: check.padding(options.padding ?? 0),
-    dilation: check.pair('dilation', options.dilation ?? 1, 1),
-  };
+/** The windows of `kernel` over [H, W]; padding is resolved to its four numbers. */
+export function windowOf(
+  check: Check,
+  size: readonly [number, number],
+  kernel: readonly [number, number],
+  { stride: strides = 1, padding: sides = 0, dilation: dilations = 1 }: WindowOptions,
+): Window {
+  const stride = check.pair('stride', strides, 1);
+  const dilation = check.pair('dilation', dilations, 1);
+  if (sides !== 'same' && sides !== 'fixed') return { kernel, stride, padding: check.padding(sides), dilation };
+  const [height, width] = [0, 1].map((axis) => {
+    const extent = extentOf(kernel[axis] as number, dilation[axis] as number);
+    return sides === 'same' ? samePadding(size[axis] as number, extent, stride[axis] as number) : extent - 1;
+  }) as [number, number];
+  const [top, left] = [Math.floor(height / 2), Math.floor(width / 2)];
+  return { kernel, stride, padding: [top, left, height - top, width - left], dilation };
+}
+
+/** What ceil(input / stride) windows reach beyond the input. */
+function samePadding(input: number, extent: number, stride: number): number {
+  return Math.max((Math.ceil(input / stride) - 1) * stride + extent - input, 0);
+}
+
+function extentOf(kernel: number, dilation: number): number {
+  return dilation * (kernel - 1) + 1;
 }
 
 /** The names of WindowOptions. */
@@ -38,7 +56,7 @@ export function outputSize(
   return [0, 1].map((axis) => {
     const { before, after, kernel, stride, dilation } = along(window, axis);
     const input = size[axis] as number;
-    const extent = dilation * (kernel - 1) + 1;
+    const extent = extentOf(kernel, dilation);
     const room = (input + before + after - extent) / stride;
     const count = (ceilMode ? Math.ceil(room) : Math.floor(room)) + 1;
     if (count < 1) {
@@ -59,7 +77,7 @@ export function checkWindows(
 ) {
   for (const axis of [0, 1]) {
     const { before, after, kernel, stride, dilation } = along(window, axis);
-    const half = Math.floor((dilation * (kernel - 1) + 1) / 2);
+    const half = Math.floor(extentOf(kernel, dilation) / 2);
     if (before > half || after > half) {
       throw check.argument(`padding must be at most half the window (${half}), got ${Math.max(before, after)}`);
     }

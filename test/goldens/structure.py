@@ -1,4 +1,5 @@
-"""What PyTorch says about names, sizes and schedules: writes parameter-names.json, window-sizes.json, schedules.json here.
+"""What PyTorch and timm say about names, sizes and schedules: writes parameter-names.json, window-sizes.json,
+same-paddings.json and schedules.json here.
 
 python test/goldens/structure.py
 """
@@ -8,7 +9,9 @@ import random
 import sys
 from pathlib import Path
 
+import timm
 import torch
+from timm.layers.padding import pad_same_arg
 from torch.nn import functional as F
 
 here = Path(__file__).parent
@@ -51,6 +54,20 @@ def output_size(case):
         return None
 
 
+def same_paddings(count=60):
+    """TensorFlow's asymmetric padding of random windows, as timm computes it for weights that were trained with it."""
+    rng = random.Random(2)
+
+    def pair(low, high):
+        return [rng.randint(low, high), rng.randint(low, high)]
+
+    cases = [{"size": pair(1, 40), "kernel": pair(1, 7), "stride": pair(1, 4), "dilation": pair(1, 3)} for _ in range(count)]
+    for case in cases:
+        left, right, top, bottom = pad_same_arg(case["size"], case["kernel"], case["stride"], case["dilation"])
+        case["padding"] = [top, left, bottom, right]
+    return cases
+
+
 def schedules():
     def rates(make, steps):
         optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.1)
@@ -77,9 +94,10 @@ def main():
     for name, content in [
         ("parameter-names", parameter_names()),
         ("window-sizes", window_sizes()),
+        ("same-paddings", same_paddings()),
         ("schedules", schedules()),
     ]:
-        versions = {"torch": torch.__version__}
+        versions = {"torch": torch.__version__, "timm": timm.__version__}
         (here / f"{name}.json").write_text(json.dumps({"versions": versions, "content": content}) + "\n")
 
 

@@ -23,20 +23,19 @@ function sameSize(tensors: readonly Tensor[]): boolean {
   return tensors.every(({ shape }) => String(shape) === String(at(tensors, 0).shape));
 }
 
-/** Stride, dilation and explicit padding of a window; `auto_pad` as the operator's specification computes it. */
+/** Stride, dilation and padding of a window; SAME_UPPER is our 'same', SAME_LOWER is computed as its specification says. */
 function windowOf(onnx: OnnxCase, kernel: readonly number[]) {
   const stride = list(onnx, 'strides', [1, 1]);
   const dilation = list(onnx, 'dilations', [1, 1]);
   const auto = onnx.attributes.auto_pad ?? 'NOTSET';
-  if (auto !== 'SAME_UPPER' && auto !== 'SAME_LOWER') {
-    return { stride, dilation, padding: list(onnx, 'pads', [0, 0, 0, 0]) };
-  }
+  if (auto === 'SAME_UPPER') return { stride, dilation, padding: 'same' as const };
+  if (auto !== 'SAME_LOWER') return { stride, dilation, padding: list(onnx, 'pads', [0, 0, 0, 0]) };
   const sides = at(onnx.inputs, 0)
     .shape.slice(2)
     .map((size, axis) => {
       const extent = at(dilation, axis) * (at(kernel, axis) - 1) + 1;
       const total = Math.max((Math.ceil(size / at(stride, axis)) - 1) * at(stride, axis) + extent - size, 0);
-      const before = auto === 'SAME_UPPER' ? Math.floor(total / 2) : Math.ceil(total / 2);
+      const before = Math.ceil(total / 2);
       return [before, total - before] as const;
     });
   return { stride, dilation, padding: [0, 1].flatMap((end) => sides.map((side) => at(side, end))) };
@@ -45,7 +44,7 @@ function windowOf(onnx: OnnxCase, kernel: readonly number[]) {
 function poolOptions(onnx: OnnxCase) {
   const kernel = list(onnx, 'kernel_shape', []);
   const options = { kernel, ...windowOf(onnx, kernel), ceilMode: number(onnx, 'ceil_mode', 0) === 1 };
-  if (options.padding.some((side, i) => side > at(kernel, i % 2) / 2)) {
+  if (options.padding !== 'same' && options.padding.some((side, i) => side > at(kernel, i % 2) / 2)) {
     throw new Inexpressible('padding of more than half the window is refused, as in torch');
   }
   return options;

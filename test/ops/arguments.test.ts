@@ -32,7 +32,7 @@ type Make = (graph: Graph) => unknown;
 type Case = [title: string, make: Make, kind: typeof ArgumentError | typeof ShapeError, text: string];
 
 const integer = 'must be an integer from 1 to 2^31 - 1, or [h, w] of them';
-const paddings = 'must be an integer from 0 to 2^31 - 1, [h, w] or [top, left, bottom, right]';
+const paddings = "must be an integer from 0 to 2^31 - 1, [h, w], [top, left, bottom, right], 'same' or 'fixed'";
 
 let count = 0;
 const name = () => `v${count++}`;
@@ -118,6 +118,7 @@ const convolution: Case[] = [
       `conv2d layer1.0: padding ${paddings}, got ${value}`,
     ];
   }),
+  ['padding of a name', conv({ padding: 'valid' }), ArgumentError, `padding ${paddings}, got "valid"`],
   ['padding of three', conv({ padding: [1, 1, 1] }), ArgumentError, `padding ${paddings}, got [1, 1, 1]`],
   [
     'kernel over padded input',

@@ -26,9 +26,18 @@ interface WindowCase {
   readonly output: readonly number[] | null;
 }
 
-const windows: WindowCase[] = JSON.parse(
-  readFileSync(new URL('../goldens/window-sizes.json', import.meta.url), 'utf8'),
-).content;
+interface PaddingCase {
+  readonly size: readonly [number, number];
+  readonly kernel: readonly [number, number];
+  readonly stride: readonly [number, number];
+  readonly dilation: readonly [number, number];
+  readonly padding: readonly number[];
+}
+
+const golden = (name: string) =>
+  JSON.parse(readFileSync(new URL(`../goldens/${name}.json`, import.meta.url), 'utf8')).content;
+const windows: WindowCase[] = golden('window-sizes');
+const paddings: PaddingCase[] = golden('same-paddings');
 
 function activation(graph: Graph, shape: readonly number[]): Value {
   return graph.input('x', { shape, format: 'activation' });
@@ -52,6 +61,47 @@ describe('output sizes are those of PyTorch', () => {
   it('in enough cases of both kinds', () => {
     expect(windows.filter(({ output }) => output).length).toBeGreaterThanOrEqual(50);
     expect(windows.filter(({ output }) => !output).length).toBeGreaterThanOrEqual(5);
+  });
+});
+
+describe("padding 'same' is TensorFlow's, as timm computes it", () => {
+  it.each(paddings)('$size kernel $kernel stride $stride dilation $dilation', ({ padding, ...window }) => {
+    const { size, kernel, ...options } = window;
+    const graph = new Graph();
+    const w = graph.variable('w', { shape: [1, 1, ...kernel], format: 'filter' });
+    const y = conv2d(activation(graph, [1, 1, ...size]), w, { ...options, padding: 'same' });
+    expect(y.producer?.attributes.padding).toEqual(padding);
+    expect(y.shape.slice(2)).toEqual(size.map((extent, axis) => Math.ceil(extent / (options.stride[axis] as number))));
+  });
+
+  it('on enough windows of both kinds', () => {
+    const isEven = ({ padding: [top, left, bottom, right] }: PaddingCase) => top === bottom && left === right;
+    expect(paddings.filter(isEven).length).toBeGreaterThanOrEqual(10);
+    expect(paddings.filter((window) => !isEven(window)).length).toBeGreaterThanOrEqual(20);
+  });
+
+  it('for pooling too, with and without ceil mode', () => {
+    for (const ceilMode of [false, true]) {
+      const y = maxPool2d(activation(new Graph(), [1, 1, 8, 9]), { kernel: 2, stride: 1, padding: 'same', ceilMode });
+      expect(y.producer?.attributes.padding).toEqual([0, 0, 1, 1]);
+      expect(y.shape).toEqual([1, 1, 8, 9]);
+    }
+  });
+});
+
+describe("padding 'fixed' is the extent less one, the odd pixel after", () => {
+  it.each([
+    { kernel: 7, stride: 2, dilation: 1, padding: [3, 3, 3, 3], size: [112, 113] },
+    { kernel: 3, stride: 2, dilation: 1, padding: [1, 1, 1, 1], size: [112, 113] },
+    { kernel: 4, stride: 2, dilation: 1, padding: [1, 1, 2, 2], size: [112, 113] },
+    { kernel: 2, stride: 3, dilation: 3, padding: [1, 1, 2, 2], size: [75, 75] },
+    { kernel: 1, stride: 2, dilation: 1, padding: [0, 0, 0, 0], size: [112, 113] },
+  ])('kernel $kernel stride $stride dilation $dilation', ({ kernel, padding, size, ...window }) => {
+    const graph = new Graph();
+    const w = graph.variable('w', { shape: [1, 1, kernel, kernel], format: 'filter' });
+    const y = conv2d(activation(graph, [1, 1, 224, 225]), w, { ...window, padding: 'fixed' });
+    expect(y.producer?.attributes.padding).toEqual(padding);
+    expect(y.shape.slice(2)).toEqual(size);
   });
 });
 
