@@ -98,7 +98,49 @@ export interface NativeDevice {
   close(): Promise<void>;
 }
 
+/** One picture, and what becomes of it. */
+export interface NativePicture {
+  /** A JPEG file; or, with `width` and `height`, the pixels of a decoded picture, uint8 [height, width, 3]. */
+  readonly bytes: Uint8Array;
+  readonly width?: number;
+  readonly height?: number;
+  /** What is cut out, in pixels of the picture. */
+  readonly box: readonly [left: number, top: number, width: number, height: number];
+  /** To what the box is resized. */
+  readonly scaled: readonly [width: number, height: number];
+  /** Where in the resized box the result lies. */
+  readonly offset: readonly [left: number, top: number];
+  /** Mirrors the result, left to right. */
+  readonly flip?: boolean;
+}
+
+export interface NativePictureOptions {
+  /** Of every result. */
+  readonly width: number;
+  readonly height: number;
+  readonly filter: 'bilinear' | 'bicubic';
+  /** The addon's picture threads become at least as many. */
+  readonly threads: number;
+  /** Takes what can be read of a damaged JPEG file. */
+  readonly tolerant?: boolean;
+}
+
+export interface NativePictures {
+  /** [count, height, width, 3]; that of a failure is undefined. */
+  readonly pixels: Uint8Array;
+  /** 'unsupported': another decoder may read it. */
+  readonly failures: readonly {
+    readonly index: number;
+    readonly kind: 'damaged' | 'unsupported';
+    readonly message: string;
+  }[];
+}
+
 export interface NativeAddon {
+  /** Whether libjpeg-turbo was there at build time; without it every JPEG file is 'unsupported'. */
+  readonly readsJpeg: boolean;
+  /** Decodes, cuts, resizes and mirrors on threads of the addon. The bytes are copied before this returns. */
+  readPictures(pictures: readonly NativePicture[], options: NativePictureOptions): Promise<NativePictures>;
   backends(): NativeBackendInfo[];
   /** `name`: 'cpu', 'reference', 'cuda:0' ... */
   openDevice(name: string, options: { readonly threads?: number }): Promise<NativeDevice>;

@@ -108,13 +108,20 @@ describe('native', () => {
     expect(strangers).toEqual([]);
   });
 
-  it('lets program know only itself and the contract, and binding only program', () => {
+  it('reads libjpeg headers only in image, which knows only itself', () => {
+    expect(including(/^j(peglib|error)\.h$/).length).toBeGreaterThan(0);
+    expect(outside(including(/^j(peglib|error)\.h$/), 'native/image/')).toEqual([]);
+    const local = includes.filter(({ from, header }) => from.startsWith('native/image/') && header.includes('/'));
+    expect(local.filter(({ header }) => !header.startsWith('image/'))).toEqual([]);
+  });
+
+  it('lets program know only itself and the contract, and binding only program and image', () => {
     const own = (from: string, header: string) => sources.includes(`${dirname(from)}/${header}`);
     const local = includes.filter(({ header }) => header.includes('/') && sources.includes(`native/${header}`));
     const strangers = local.filter(({ from, header }) => {
       if (own(from, header)) return false;
       if (from.startsWith('native/program/')) return !/^program\/|^backend\/backend\.h$/.test(header);
-      return from.startsWith('native/binding/') && !/^(binding|program)\/|^backend\/[a-z]+\.h$/.test(header);
+      return from.startsWith('native/binding/') && !/^(binding|program|image)\/|^backend\/[a-z]+\.h$/.test(header);
     });
     expect(strangers).toEqual([]);
   });

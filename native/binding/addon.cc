@@ -2,6 +2,8 @@
 
 #include "backend/registry.h"
 #include "binding/classes.h"
+#include "binding/pictures.h"
+#include "image/jpeg.h"
 
 namespace node_cudnn {
 namespace {
@@ -28,6 +30,8 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   environment.program_class = Napi::Persistent(ProgramObject::define_class(env));
   exports.Set("backends", Napi::Function::New<backends>(env, "backends"));
   exports.Set("openDevice", Napi::Function::New<DeviceObject::open>(env, "openDevice"));
+  exports.Set("readsJpeg", Napi::Boolean::New(env, image::can_read_jpeg()));
+  exports.Set("readPictures", Napi::Function::New<read_pictures>(env, "readPictures"));
   return exports;
 }
 

@@ -38,6 +38,7 @@ void Environment::stop() noexcept {
   for (const auto& known : devices_) {
     if (auto device = known.lock()) device->abandon();
   }
+  picture_threads_.abandon();
 }
 
 void Environment::expect_constructing(Napi::Env env) const {
@@ -50,7 +51,7 @@ Napi::Promise Environment::wait(const std::shared_ptr<Device>& device, uint64_t&
   auto reference = result.IsEmpty() ? Napi::ObjectReference() : Napi::Persistent(result);
   if (waiting_.empty()) mailbox_.Ref(env_);
   id = next_id_++;
-  waiting_.emplace(id, Waiting{deferred, device, std::move(reference)});
+  waiting_.emplace(id, Waiting{deferred, device, std::move(reference), {}});
   return deferred.Promise();
 }
 
@@ -87,7 +88,21 @@ Napi::Value Environment::close(const std::shared_ptr<Device>& device) {
   return promise;
 }
 
-// From a device's thread.
+image::Pool& Environment::picture_threads() {
+  stop_at_exit();
+  return picture_threads_;
+}
+
+Napi::Value Environment::submit_pictures(size_t count, std::function<void(size_t)> work, Napi::Object result,
+                                         Finish finish) {
+  uint64_t id = 0;
+  Napi::Promise promise = wait({}, id, result);
+  waiting_.at(id).finish = std::move(finish);
+  picture_threads_.submit(count, std::move(work), [this, id] { send(id, {}); });
+  return promise;
+}
+
+// From a device's thread, or a picture thread.
 void Environment::send(uint64_t id, Answer answer) noexcept {
   auto* outcome = new Outcome{id, std::move(answer)};
   if (mailbox_.NonBlockingCall(outcome) != napi_ok) delete outcome;
@@ -102,6 +117,7 @@ void Environment::settle(const Outcome& outcome) {
   Waiting waiting = forget(outcome.id);
   try {
     Napi::Value otherwise = waiting.result.IsEmpty() ? env_.Undefined() : waiting.result.Value();
+    if (waiting.finish) otherwise = waiting.finish(env_, waiting.result.Value());
     waiting.deferred.Resolve(outcome.answer ? outcome.answer(env_, waiting.device) : otherwise);
   } catch (const Napi::Error& error) {
     waiting.deferred.Reject(error.Value());

@@ -1,5 +1,5 @@
 // What the addon keeps for each JavaScript environment (the main thread, a worker): its classes, the promises that
-// wait for a device, and the devices, which are stopped before the environment goes, whichever way it goes.
+// wait, the devices and the picture threads, which are stopped before the environment goes, whichever way it goes.
 #pragma once
 
 #include <napi.h>
@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "binding/errors.h"
+#include "image/pool.h"
 #include "program/device.h"
 
 namespace node_cudnn {
@@ -17,6 +18,9 @@ namespace node_cudnn {
 // Makes the value of a promise, on the JavaScript thread; made by the device's thread, where nothing of Napi may be
 // touched or destroyed. Where it is empty, the promise takes the object given to submit(), or undefined.
 using Answer = std::function<Napi::Value(Napi::Env, const std::shared_ptr<Device>&)>;
+
+// The same for what holds no device: kept, called and destroyed on the JavaScript thread.
+using Finish = std::function<Napi::Value(Napi::Env, Napi::Object)>;
 
 class Environment {
  public:
@@ -27,6 +31,10 @@ class Environment {
   // Runs `work` on the device's thread; the promise takes its answer, or its exception. Keeps the process alive.
   Napi::Value submit(const std::shared_ptr<Device>& device, std::function<Answer()> work, Napi::Object result = {});
   Napi::Value close(const std::shared_ptr<Device>& device);
+  // Runs work(0) .. work(count - 1), which must not throw, on the picture threads; the promise takes what `finish`
+  // makes of `result`.
+  Napi::Value submit_pictures(size_t count, std::function<void(size_t)> work, Napi::Object result, Finish finish);
+  image::Pool& picture_threads();
   std::shared_ptr<Device> make_device(const std::string& name);
 
   // An object of one of the addon's classes; only here their constructors may run.
@@ -50,6 +58,7 @@ class Environment {
     Napi::Promise::Deferred deferred;
     std::shared_ptr<Device> device;  // no device is destroyed on its own thread
     Napi::ObjectReference result;
+    Finish finish;
   };
   struct Outcome {
     uint64_t id;
@@ -72,6 +81,7 @@ class Environment {
   uint64_t next_id_ = 0;
   std::unordered_map<uint64_t, Waiting> waiting_;
   std::vector<std::weak_ptr<Device>> devices_;
+  image::Pool picture_threads_;
 };
 
 }  // namespace node_cudnn

@@ -38,6 +38,13 @@ async function busy(name) {
   return opened;
 }
 
+/** Picture threads with work for a while. */
+function readPictures() {
+  const picture = { bytes: new Uint8Array(300 * 300 * 3), width: 300, height: 300, box: [0, 0, 300, 300] };
+  const pictures = new Array(20).fill({ ...picture, scaled: [1500, 1500], offset: [0, 0] });
+  return addon.readPictures(pictures, { width: 1500, height: 1500, filter: 'bicubic', threads: 2 });
+}
+
 const inWorker = (scenario, device) => new Worker(new URL(import.meta.url), { workerData: { scenario, device } });
 const ended = (worker) => new Promise((resolve) => worker.once('exit', resolve));
 const ready = (worker) => new Promise((resolve) => worker.once('message', resolve));
@@ -107,6 +114,27 @@ const scenarios = {
     await ready(inWorker('busy', device));
     await busy(device);
     process.exit(7);
+  },
+  'pictures: waits for what was asked': () => {
+    readPictures().then(() => process.stdout.write('done'));
+  },
+  'pictures: process.exit': () => {
+    readPictures();
+    process.exit(7);
+  },
+  'pictures: uncaught error': () => {
+    readPictures();
+    throw new Error('uncaught');
+  },
+  'pictures: worker, terminated while busy': async () => {
+    const worker = inWorker('pictures: busy');
+    await ready(worker);
+    await worker.terminate();
+    process.exitCode = 7;
+  },
+  'pictures: busy': () => {
+    readPictures();
+    parentPort.postMessage('ready');
   },
   busy: async (device) => {
     await busy(device);

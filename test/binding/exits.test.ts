@@ -1,4 +1,4 @@
-// Every way in which a process or a worker can end while a device is busy: the exit code is the one asked for, never
+// Every way in which a process or a worker can end while a device or the picture threads are busy: the exit code is the one asked for, never
 // a signal, and nothing hangs.
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
@@ -13,7 +13,7 @@ interface Ended {
   readonly stdout: string;
 }
 
-function run(scenario: string, device: string): Promise<Ended> {
+function run(scenario: string, device = ''): Promise<Ended> {
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, [script, scenario, device], { stdio: ['ignore', 'pipe', 'ignore'] });
     let stdout = '';
@@ -45,4 +45,14 @@ describe.each(devices)('%s', (device) => {
     const ended = await run(scenario, device);
     expect(ended).toEqual({ code, signal: null, stdout: scenario.startsWith('waits') ? 'done' : '' });
   });
+});
+
+it.each([
+  ['waits for what was asked', 0],
+  ['process.exit', 7],
+  ['uncaught error', 1],
+  ['worker, terminated while busy', 7],
+])('pictures: %s: exit code %i', async (scenario, code) => {
+  const ended = await run(`pictures: ${scenario}`);
+  expect(ended).toEqual({ code, signal: null, stdout: scenario.startsWith('waits') ? 'done' : '' });
 });

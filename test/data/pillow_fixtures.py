@@ -1,4 +1,5 @@
-"""Writes pillow_fixtures.json: small pictures of several kinds, and what Pillow's convert("RGB") makes of them.
+"""Writes pillow_fixtures.json: small pictures of several kinds, and what Pillow's convert("RGB") makes of them; and
+pillow_crops.json: larger JPEGs, boxes of them, and what Pillow's crop and resize make of those.
 
 Run: python test/data/pillow_fixtures.py
 """
@@ -42,8 +43,65 @@ CASES = {
 }
 
 
+SIZE = 16  # of the resized crops
+FILTERS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
+# left, top, width, height: shrinking, enlarging, both at once, the whole picture, corners, one pixel.
+BOXES = [
+    [33, 21, 100, 57],
+    [70, 40, 13, 11],
+    [5, 60, 120, 9],
+    [0, 0, 149, 98],
+    [0, 0, 40, 40],
+    [101, 58, 48, 40],
+    [77, 31, 1, 1],
+]
+
+
+def photo(width, height):
+    """Smooth colours, edges, and fine texture that aliases where a filter does not reach far enough."""
+    y, x = np.mgrid[0:height, 0:width] / height
+    waves = 40 * np.sin(90 * x * y)[..., None] * [1, 0.6, -0.8]
+    rgb = np.stack([160 * x, 200 * y, 220 - 90 * x - 60 * y], -1) + waves
+    rgb[(x - 0.8) ** 2 + (y - 0.5) ** 2 < 0.06] = [220, 40, 30]
+    return Image.fromarray(rgb.clip(0, 255).astype(np.uint8))
+
+
+PHOTOS = {
+    "444": (photo(149, 98), {"quality": 90, "subsampling": 0}, BOXES),
+    "422": (photo(149, 98), {"quality": 90, "subsampling": 1}, BOXES[:2]),
+    "420": (photo(149, 98), {"quality": 90, "subsampling": 2}, BOXES),
+    "progressive": (photo(149, 98), {"quality": 90, "progressive": True}, BOXES[:2]),
+    "grey": (photo(149, 98).convert("L"), {"quality": 90}, BOXES[:2]),
+    "cmyk": (photo(149, 98).convert("CMYK"), {"quality": 75}, []),
+    # Eight, four and twice as large as wanted and more: the DCT may do a part of it.
+    "large": (photo(640, 420), {"quality": 60}, [[0, 0, 640, 420], [101, 23, 300, 350], [350, 200, 97, 99]]),
+}
+
+
+def crops(file, boxes):
+    image = Image.open(io.BytesIO(file)).convert("RGB")
+    for box in boxes:
+        left, top, width, height = box
+        cut = image.crop((left, top, left + width, top + height))
+        for name, kind in FILTERS.items():
+            pixels = np.asarray(cut.resize((SIZE, SIZE), kind))
+            yield {"box": box, "filter": name, "pixels": encode(pixels.tobytes())}
+
+
 def encode(data):
     return base64.b64encode(data).decode()
+
+
+def jpeg(image, options):
+    file = io.BytesIO()
+    image.save(file, "JPEG", **options)
+    return file.getvalue()
+
+
+def write(name, content):
+    made_by = f"Pillow {PIL.__version__}, libjpeg-turbo {features.version('libjpeg_turbo')}"
+    text = json.dumps({"madeBy": made_by, **content}, indent=2)
+    Path(__file__).with_name(name).write_text(text + "\n")
 
 
 def main():
@@ -53,13 +111,13 @@ def main():
         scene(mode).save(file, {"jpg": "JPEG", "png": "PNG", "webp": "WEBP"}[name.split(".")[1]], **options)
         pixels = np.asarray(Image.open(io.BytesIO(file.getvalue())).convert("RGB"))
         fixtures.append({"name": name, "file": encode(file.getvalue()), "pixels": encode(pixels.tobytes())})
-    record = {
-        "madeBy": f"Pillow {PIL.__version__}, libjpeg-turbo {features.version('libjpeg_turbo')}",
-        "height": HEIGHT,
-        "width": WIDTH,
-        "fixtures": fixtures,
-    }
-    Path(__file__).with_suffix(".json").write_text(json.dumps(record, indent=2) + "\n")
+    write("pillow_fixtures.json", {"height": HEIGHT, "width": WIDTH, "fixtures": fixtures})
+    photos = []
+    for name, (image, options, boxes) in PHOTOS.items():
+        file = jpeg(image, options)
+        size = {"width": image.width, "height": image.height}
+        photos.append({"name": name, **size, "file": encode(file), "crops": list(crops(file, boxes))})
+    write("pillow_crops.json", {"size": SIZE, "photos": photos})
 
 
 main()

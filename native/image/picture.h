@@ -1,0 +1,19 @@
+// From an encoded picture to the pixels that a network sees: cut, resized, mirrored.
+#pragma once
+
+#include "image/reader.h"
+#include "image/resample.h"
+
+namespace node_cudnn::image {
+
+struct Request {
+  Box box;      // of the picture: what is cut out
+  Size scaled;  // to what the box is resized
+  Box window;   // of that: what is wanted
+  bool flip;    // left to right
+};
+
+// Writes uint8 [window.height, window.width, 3]. Throws PictureError.
+void read_picture(RowReader& reader, const Request& request, Filter filter, uint8_t* target);
+
+}  // namespace node_cudnn::image
