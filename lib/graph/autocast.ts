@@ -19,7 +19,8 @@ export function autocast(graph: Graph, dtype: 'bfloat16'): Graph {
 function emitCast(node: Node, target: Target, low: DType, casts: Map<Value, Value>): Value[] {
   const rule = ruleOf(node.op).lowPrecision;
   const inputs = node.inputs.map((input, i) => {
-    const wanted = rule?.inputs.includes(i) && isFloat(input.dtype) ? low : input.dtype;
+    const lowers = rule?.inputs === 'all' || rule?.inputs.includes(i);
+    const wanted = lowers && isFloat(input.dtype) ? low : input.dtype;
     return castTo(target, target.map(input), wanted, casts);
   });
   const outputs = node.outputs.map((output, i) => {

@@ -10,7 +10,7 @@ export type GradientRule = (node: Node, dy: Value, needs: readonly boolean[]) =>
 
 /** Inputs and outputs (by index) that autocast() turns to the lower precision. */
 export interface LowPrecision {
-  readonly inputs: readonly number[];
+  readonly inputs: readonly number[] | 'all';
   readonly outputs: readonly number[];
 }
 

@@ -1,11 +1,25 @@
 import type { Value } from '../graph/index.ts';
-import { add, flatten, relu } from '../ops/index.ts';
+import { add, concat, flatten, relu, sigmoid, tanh } from '../ops/index.ts';
 import { Module } from './module.ts';
 
 /** max(x, 0). */
 export class ReLU extends Module {
   override forward(x: Value): Value {
     return relu(x);
+  }
+}
+
+/** 1 / (1 + exp(-x)). */
+export class Sigmoid extends Module {
+  override forward(x: Value): Value {
+    return sigmoid(x);
+  }
+}
+
+/** The hyperbolic tangent. */
+export class Tanh extends Module {
+  override forward(x: Value): Value {
+    return tanh(x);
   }
 }
 
@@ -26,5 +40,12 @@ export class Identity extends Module {
 export class Add extends Module {
   override forward(a: Value, b: Value): Value {
     return add(a, b);
+  }
+}
+
+/** Its inputs [N, Cᵢ, H, W], one after the other along the channels. */
+export class Concat extends Module {
+  override forward(...inputs: [Value, ...Value[]]): Value {
+    return concat(inputs);
   }
 }

@@ -1,6 +1,6 @@
 export { BatchNorm2d, type BatchNorm2dOptions } from './batch_norm.ts';
 export { Conv2d, type Conv2dOptions } from './conv.ts';
-export { Add, Flatten, Identity, ReLU } from './elementwise.ts';
+export { Add, Concat, Flatten, Identity, ReLU, Sigmoid, Tanh } from './elementwise.ts';
 export type { Initialiser } from './init.ts';
 export * as init from './init.ts';
 export { Linear, type LinearOptions } from './linear.ts';

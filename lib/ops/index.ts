@@ -4,6 +4,7 @@ export { type BatchNormInferenceOptions, type BatchNormOptions, batchNorm, batch
 export { cast } from './cast.ts';
 export type { Padding, Pair } from './check.ts';
 export { clipGradNorm } from './clip.ts';
+export { concat } from './concat.ts';
 export { type Conv2dOptions, conv2d } from './conv.ts';
 export { fill } from './fill.ts';
 export { flatten } from './flatten.ts';
@@ -14,7 +15,9 @@ export { increment, ringWrite, topkCorrect } from './metrics.ts';
 export { type AvgPoolOptions, avgPool2d, globalAvgPool, maxPool2d, type PoolOptions } from './pool.ts';
 export { relu } from './relu.ts';
 export { type SgdUpdateOptions, sgdUpdate } from './sgd.ts';
+export { sigmoid } from './sigmoid.ts';
 export { type SubsamplePadOptions, subsamplePad } from './subsample.ts';
+export { tanh } from './tanh.ts';
 export type { WindowOptions } from './window.ts';
 
 import './batch_norm_fused.ts';

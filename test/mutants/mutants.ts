@@ -1,20 +1,6 @@
 // Planted bugs, and the quick tests that must turn red for each. `find` must occur exactly once in `file`.
-
-export interface Mutant {
-  readonly bug: string;
-  readonly file: string;
-  readonly find: string;
-  readonly replace: string;
-  readonly tests: Tests;
-}
-
-/** A vitest file with a pattern of test names, or a filter of the native tests. */
-export type Tests = { readonly file: string; readonly names?: string } | { readonly native: string };
-
-const cpuOps = (names: string): Tests => ({ file: 'test/ops/cpu-vs-reference.test.ts', names });
-const gradients = (names: string): Tests => ({ file: 'test/ops/gradcheck.test.ts', names });
-const goldens = (names: string): Tests => ({ file: 'test/goldens/resnet20.test.ts', names });
-const file = (path: string): Tests => ({ file: path });
+import { layers } from './layers.ts';
+import { cpuOps, file, goldens, gradients, type Mutant } from './mutant.ts';
 
 const cpu: readonly Mutant[] = [
   {
@@ -33,7 +19,7 @@ const cpu: readonly Mutant[] = [
   },
   {
     bug: 'a coefficient of the exponential is wrong',
-    file: 'native/backend/cpu/simd/softmax.cc',
+    file: 'native/backend/cpu/simd/exponential.h',
     find: 'p = p * r + 1.0f / 24;',
     replace: 'p = p * r + 1.0f / 25;',
     tests: cpuOps('softmax_cross_entropy'),
@@ -273,4 +259,4 @@ const typescript: readonly Mutant[] = [
   },
 ];
 
-export const mutants: readonly Mutant[] = [...cpu, ...reference, ...program, ...typescript];
+export const mutants: readonly Mutant[] = [...cpu, ...reference, ...layers, ...program, ...typescript];

@@ -10,6 +10,7 @@ import {
   batchNormInference,
   type Conv2dOptions,
   clipGradNorm,
+  concat,
   conv2d,
   fill,
   flatten,
@@ -23,8 +24,10 @@ import {
   relu,
   ringWrite,
   sgdUpdate,
+  sigmoid,
   softmaxCrossEntropy,
   subsamplePad,
+  tanh,
   topkCorrect,
 } from '../../lib/ops/index.ts';
 
@@ -380,6 +383,32 @@ const rest: Case[] = [
     'the inputs must have one type, got float32 activation [2,4,8,8] and float32 activation [2,4,8,9]',
   ],
   ['relu of integers', (g) => relu(plain(g, [2], 'int32')), ShapeError, 'relu layer1.0: input must be float32'],
+  [
+    'sigmoid of integers',
+    (g) => sigmoid(plain(g, [2], 'int32')),
+    ShapeError,
+    'sigmoid layer1.0: input must be float32',
+  ],
+  ['tanh of integers', (g) => tanh(plain(g, [2], 'int32')), ShapeError, 'tanh layer1.0: input must be float32'],
+  ['concat of nothing', () => concat([]), ArgumentError, 'concat: inputs must not be empty'],
+  [
+    'concat of maps of two sizes',
+    (g) => concat([activation(g), activation(g, [2, 3, 8, 9])]),
+    ShapeError,
+    'concat layer1.0: input 1 must be [2,3,8,8], alike in all but channels, got [2,3,8,9]',
+  ],
+  [
+    'concat of two dtypes',
+    (g) => concat([activation(g), activation(g, [2, 4, 8, 8], 'float64')]),
+    ShapeError,
+    'concat layer1.0: input 1 must be float32, got float64',
+  ],
+  [
+    'concat of vectors',
+    (g) => concat([plain(g, [2, 4])]),
+    ShapeError,
+    'concat layer1.0: input 0 must be activation [N, C, H, W], got plain [2,4]',
+  ],
   ['flatten of a matrix', (g) => flatten(plain(g, [2, 3])), ShapeError, 'flatten layer1.0: input must be activation'],
   [
     'fewer channels',

@@ -1,5 +1,5 @@
 // Every op of docs/ops.md at odd sizes, as data. The same cases serve cpu-vs-reference.test.ts and anyone who times ops.
-import type { Attributes } from '../../lib/graph/index.ts';
+import { layerCases } from './layer-cases.ts';
 import {
   A,
   bytes,
@@ -9,39 +9,12 @@ import {
   integers,
   type OpCase,
   type Operand,
-  type Operands,
   positive,
   S,
   variable,
   W,
 } from './operands.ts';
-
-// Relative to the largest output: rounding of float32 (6e-8) times the square root of the terms of a sum, times a
-// margin of about ten. BN divides by a variance that was itself summed, and subtracts two means of like size.
-const tolerances = { copy: 0, element: 5e-7, sum: 2e-6, norm: 5e-6 };
-
-interface Single {
-  readonly op: string;
-  readonly inputs: Operands;
-  readonly outputs: Operands;
-  readonly attributes?: Attributes;
-  readonly exact?: boolean;
-  readonly tolerance?: number;
-}
-
-function single({ op, inputs, outputs, attributes = {}, exact = true, tolerance = tolerances.sum }: Single): OpCase {
-  const title = [op, ...Object.values(inputs).slice(0, 2).map(shapeText), attributeText(attributes)].join(' ').trim();
-  return { title, inputs, nodes: [{ op, inputs: Object.keys(inputs), outputs, attributes }], exact, tolerance };
-}
-
-const shapeText = ({ shape }: Operand) => `[${shape.join(',')}]`;
-const attributeText = (attributes: Attributes) =>
-  Object.entries(attributes)
-    .filter(([name]) => name !== 'mean' && name !== 'std')
-    .map(([name, value]) => `${name}=${String(value)}`)
-    .join(' ');
-
-type Size = readonly [n: number, c: number, h: number, w: number];
+import { attributeText, maps, type Single, type Size, single, tolerances } from './single.ts';
 
 interface Window {
   readonly kernel: readonly [number, number];
@@ -160,18 +133,6 @@ function outputSize([, , ...size]: Size, window: Required<Window>, ceil = false)
     return ceil && (count - 1) * step >= input + before ? count - 1 : count;
   }) as [number, number];
 }
-
-const maps: readonly Size[] = [
-  [2, 1, 5, 3],
-  [1, 3, 7, 5],
-  [5, 5, 3, 3],
-  [2, 16, 9, 7],
-  [3, 17, 5, 5],
-  [2, 20, 3, 7],
-  [2, 32, 8, 8],
-  [5, 48, 3, 5],
-  [4, 64, 1, 1],
-];
 
 function normCases(x: Size): OpCase[] {
   const c = S(x[1]);
@@ -380,4 +341,5 @@ export const cases: readonly OpCase[] = [
   sgdCase(0, false, 1e-2, false),
   sgdCase(0.5, true, 0.1, true),
   ...clipCases,
+  ...layerCases,
 ];

@@ -6,14 +6,17 @@ import {
   avgPool2d,
   batchNorm,
   batchNormInference,
+  concat,
   conv2d,
   flatten,
   globalAvgPool,
   linear,
   maxPool2d,
   relu,
+  sigmoid,
   softmaxCrossEntropy,
   subsamplePad,
+  tanh,
 } from '../../lib/ops/index.ts';
 import { Device } from '../../lib/program.ts';
 import { Random } from '../support/random.ts';
@@ -146,6 +149,18 @@ function loss(random: Random): Network {
   };
 }
 
+function concatenation(random: Random): Network {
+  const [n, h, w] = [random.integer(1, 2), random.integer(1, 3), random.integer(1, 3)];
+  const inputs = Object.fromEntries(
+    Array.from({ length: random.integer(1, 4) }, (_, i) => [`x${i}`, activation(n, random.integer(1, 3), h, w)]),
+  );
+  return {
+    title: `concat ${Object.values(inputs).map(({ shape }) => `[${shape}]`)}`,
+    inputs,
+    build: (v) => concat(Object.values(v)),
+  };
+}
+
 function subsample({ shape }: Value, random: Random) {
   return {
     stride: [random.integer(1, 2), random.integer(1, 3)],
@@ -204,6 +219,9 @@ const families: Readonly<Record<string, Family>> = {
     network: normalisation(frozen, (y, v) => relu(add(get(v, 'residual'), y)), true),
     ops: ['batch_norm_inference_add_relu', 'relu_grad', 'batch_norm_inference_grad'],
   },
+  sigmoid: { network: onMap('sigmoid', (v) => sigmoid(get(v, 'x'))), ops: ['sigmoid', 'sigmoid_grad'] },
+  tanh: { network: onMap('tanh', (v) => tanh(get(v, 'x'))), ops: ['tanh', 'tanh_grad'] },
+  concat: { network: concatenation, ops: ['concat', 'slice_channels'] },
   relu: { network: onMap('relu', (v) => relu(get(v, 'x'))), ops: ['relu', 'relu_grad'] },
   add: { network: onMap('add', (v) => add(get(v, 'a'), get(v, 'b')), ['a', 'b']), ops: ['add'] },
   'a value used three times': {

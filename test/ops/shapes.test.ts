@@ -4,6 +4,7 @@ import { Graph, multiplyAdds, type Node, type Value } from '../../lib/graph/inde
 import {
   augment,
   avgPool2d,
+  concat,
   conv2d,
   flatten,
   gather,
@@ -148,6 +149,12 @@ describe('types', () => {
   it('option A takes every second pixel, the last of an odd size too', () => {
     const y = subsamplePad(activation(new Graph(), [2, 16, 7, 8]), { stride: 2, channels: 32 });
     expect(y.shape).toEqual([2, 32, 4, 4]);
+  });
+
+  it('concatenation adds up channels', () => {
+    const graph = new Graph({ dtype: 'float64' });
+    const parts = [3, 16, 1].map((c, i) => graph.input(`x${i}`, { shape: [2, c, 7, 8], format: 'activation' }));
+    expect(concat(parts)).toMatchObject({ shape: [2, 20, 7, 8], format: 'activation', dtype: 'float64' });
   });
 
   it('images become activations', () => {

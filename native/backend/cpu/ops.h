@@ -31,9 +31,12 @@ PrepareFunction prepare_softmax_cross_entropy, prepare_softmax_cross_entropy_gra
 PrepareFunction prepare_topk_correct, prepare_ring_write, prepare_increment;
 PrepareFunction prepare_max_pool2d, prepare_max_pool2d_grad;
 PrepareFunction prepare_avg_pool2d, prepare_avg_pool2d_grad;
+PrepareFunction prepare_concat, prepare_slice_channels;
 PrepareFunction prepare_global_avg_pool, prepare_global_avg_pool_grad;
 PrepareFunction prepare_relu, prepare_relu_grad;
 PrepareFunction prepare_sgd_update;
+PrepareFunction prepare_sigmoid, prepare_sigmoid_grad;
 PrepareFunction prepare_subsample_pad, prepare_subsample_pad_grad;
+PrepareFunction prepare_tanh, prepare_tanh_grad;
 
 }  // namespace node_cudnn::cpu

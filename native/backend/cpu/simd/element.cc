@@ -1,40 +1,54 @@
+#include "backend/cpu/simd/exponential.h"
 #include "backend/cpu/simd/simd.h"
-#include "backend/cpu/simd/vector.h"
 
 namespace node_cudnn::cpu::simd::NODE_CUDNN_SIMD {
 namespace {
 
-template <class T>
-void relu(const void* x, void* y, int64_t begin, int64_t end) {
+template <class T, Vector (*f)(Vector)>
+void unary(const void* x, void* y, int64_t begin, int64_t end) {
   auto* from = static_cast<const T*>(x);
   auto* to = static_cast<T*>(y);
-  for_each_vector(begin, end,
-                  [=](int64_t i, int n, int) NODE_CUDNN_INLINE { store(to + i, relu(load(from + i, n)), n); });
+  for_each_vector(begin, end, [=](int64_t i, int n, int) NODE_CUDNN_INLINE { store(to + i, f(load(from + i, n)), n); });
 }
 
-template <class T>
-void relu_grad(const void* dy, const void* y, void* dx, int64_t begin, int64_t end) {
-  auto* gradient = static_cast<const T*>(dy);
-  auto* active = static_cast<const T*>(y);
-  auto* to = static_cast<T*>(dx);
-  for_each_vector(begin, end, [=](int64_t i, int n, int) NODE_CUDNN_INLINE {
-    store(to + i, load(active + i, n) > 0.0f ? load(gradient + i, n) : Vector{}, n);
-  });
-}
-
-template <class T>
-void add(const void* a, const void* b, void* y, int64_t begin, int64_t end) {
+template <class T, Vector (*f)(Vector, Vector)>
+void binary(const void* a, const void* b, void* y, int64_t begin, int64_t end) {
   auto* left = static_cast<const T*>(a);
   auto* right = static_cast<const T*>(b);
   auto* to = static_cast<T*>(y);
   for_each_vector(begin, end, [=](int64_t i, int n, int) NODE_CUDNN_INLINE {
-    store(to + i, load(left + i, n) + load(right + i, n), n);
+    store(to + i, f(load(left + i, n), load(right + i, n)), n);
   });
 }
 
+inline Vector relu_grad(Vector dy, Vector y) { return y > 0.0f ? dy : Vector{}; }
+
+// By exp(-|x|), which never overflows.
+inline Vector sigmoid(Vector x) {
+  const Vector e = exponential(-magnitude(x));
+  return (x < 0.0f ? e : broadcast(1)) / (1.0f + e);
+}
+
+inline Vector sigmoid_grad(Vector dy, Vector y) { return dy * y * (1.0f - y); }
+
+// By exp(-2|x|) - 1, which keeps the digits of small x.
+inline Vector tanh(Vector x) {
+  const Vector m = exponential_less_one(-2.0f * magnitude(x));
+  const Vector t = m / (2.0f + m);
+  return x < 0.0f ? t : -t;
+}
+
+inline Vector tanh_grad(Vector dy, Vector y) { return dy * (1.0f - y * y); }
+
+inline Vector add(Vector a, Vector b) { return a + b; }
+
+template <class T>
+constexpr ElementKernels table = {unary<T, relu>, binary<T, relu_grad>, unary<T, sigmoid>, binary<T, sigmoid_grad>,
+                                  unary<T, tanh>, binary<T, tanh_grad>, binary<T, add>};
+
 }  // namespace
 
-const ElementKernels element_float32 = {relu<float>, relu_grad<float>, add<float>};
-const ElementKernels element_bfloat16 = {relu<BFloat16>, relu_grad<BFloat16>, add<BFloat16>};
+const ElementKernels element_float32 = table<float>;
+const ElementKernels element_bfloat16 = table<BFloat16>;
 
 }  // namespace node_cudnn::cpu::simd::NODE_CUDNN_SIMD

@@ -19,6 +19,10 @@ namespace simd {
 struct ElementKernels {
   void (*relu)(const void* x, void* y, int64_t begin, int64_t end);
   void (*relu_grad)(const void* dy, const void* y, void* dx, int64_t begin, int64_t end);
+  void (*sigmoid)(const void* x, void* y, int64_t begin, int64_t end);
+  void (*sigmoid_grad)(const void* dy, const void* y, void* dx, int64_t begin, int64_t end);
+  void (*tanh)(const void* x, void* y, int64_t begin, int64_t end);
+  void (*tanh_grad)(const void* dy, const void* y, void* dx, int64_t begin, int64_t end);
   void (*add)(const void* a, const void* b, void* y, int64_t begin, int64_t end);
 };
 

@@ -1,27 +1,8 @@
+#include "backend/cpu/simd/exponential.h"
 #include "backend/cpu/simd/simd.h"
-#include "backend/cpu/simd/vector.h"
 
 namespace node_cudnn::cpu::simd::NODE_CUDNN_SIMD {
 namespace {
-
-// exp(x) for x <= 0, to 1e-7 relative; results below the smallest normal number are 0; NaN stays NaN.
-// x = k ln 2 + r, |r| <= ln 2 / 2: 2^k exactly, exp(r) by its Taylor polynomial.
-inline Vector exponential(Vector x) {
-  const float round = 12582912.0f;  // 1.5 * 2^23: adding it leaves the nearest integer in the low bits
-  const Vector shifted = x * 1.44269504f + round;
-  const Vector k = shifted - round;
-  const Vector r = (x - k * 0.693145752f) - k * 1.42860677e-6f;
-  Vector p = r * (1.0f / 5040) + 1.0f / 720;
-  p = p * r + 1.0f / 120;
-  p = p * r + 1.0f / 24;
-  p = p * r + 1.0f / 6;
-  p = p * r + 0.5f;
-  p = p * r + 1.0f;
-  p = p * r + 1.0f;
-  const Words exponent = (Words)shifted - (Words)broadcast(round);
-  const Vector power = (Vector)((exponent + 127) << 23);
-  return x < -87.3f ? Vector{} : p * power;
-}
 
 inline Vector larger(Vector a, Vector b) { return a < b ? b : a; }
 
