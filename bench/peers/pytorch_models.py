@@ -1,6 +1,11 @@
-"""The peer's networks: the same graphs as lib/models, written in plain PyTorch with the same parameter names."""
+"""The peer's networks: the same graphs as lib/models, with the same parameter names: torchvision's and timm's own where
+they have the network, else plain PyTorch written from the definition.
+"""
+
+from functools import partial
 
 import torch
+import torchvision
 from torch import nn
 from torch.nn import functional as F
 
@@ -21,6 +26,23 @@ class OptionA(nn.Module):
         return F.pad(x, (0, 0, 0, 0, 0, self.outputs - x.shape[1]))
 
 
+def strided(inputs, outputs, stride):
+    """A shortcut convolution with bias and without BN."""
+    return nn.Conv2d(inputs, outputs, 1, stride)
+
+
+class PlainBlock(nn.Module):
+    def __init__(self, inputs, outputs, stride):
+        super().__init__()
+        self.conv1 = conv3x3(inputs, outputs, stride)
+        self.bn1 = nn.BatchNorm2d(outputs)
+        self.conv2 = conv3x3(outputs, outputs)
+        self.bn2 = nn.BatchNorm2d(outputs)
+
+    def forward(self, x):
+        return F.relu(self.bn2(self.conv2(F.relu(self.bn1(self.conv1(x))))))
+
+
 class BasicBlock(nn.Module):
     def __init__(self, inputs, outputs, stride, option="A"):
         super().__init__()
@@ -32,6 +54,8 @@ class BasicBlock(nn.Module):
         if stride != 1 or inputs != outputs:
             if option == "A":
                 self.downsample = OptionA(outputs, stride)
+            elif option == "strided":
+                self.downsample = strided(inputs, outputs, stride)
             else:
                 self.downsample = nn.Sequential(
                     nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs)
@@ -62,8 +86,9 @@ class PreActBlock(nn.Module):
 
 
 class CifarResNet(nn.Module):
-    def __init__(self, depth=20, pre_activation=False, num_classes=10, option="A"):
+    def __init__(self, depth=20, kind="", num_classes=10, option="A"):
         super().__init__()
+        pre_activation = kind == "preact"
         n = (depth - 2) // 6
         assert 6 * n + 2 == depth
         self.pre_activation = pre_activation
@@ -75,11 +100,8 @@ class CifarResNet(nn.Module):
             blocks = []
             for i in range(n):
                 stride = 2 if stage > 0 and i == 0 else 1
-                blocks.append(
-                    PreActBlock(inputs, outputs, stride)
-                    if pre_activation
-                    else BasicBlock(inputs, outputs, stride, option)
-                )
+                block = {"preact": PreActBlock, "plain": PlainBlock}.get(kind, partial(BasicBlock, option=option))
+                blocks.append(block(inputs, outputs, stride))
                 inputs = outputs
             setattr(self, f"layer{stage + 1}", nn.Sequential(*blocks))
         if pre_activation:
@@ -98,25 +120,45 @@ class CifarResNet(nn.Module):
 
 
 class SmallResNet18(nn.Module):
-    """ResNet-18 widths at small images: 3x3 stem without pooling; used for timing only."""
+    """ResNet-18 for small images: 3x3 stem without padding, 2x2 pool of stride 1, shortcuts without BN."""
 
-    def __init__(self, num_classes=10):
+    def __init__(self, num_classes=10, width=64):
         super().__init__()
-        self.conv1 = conv3x3(3, 64)
-        self.bn1 = nn.BatchNorm2d(64)
-        inputs = 64
-        for stage, outputs in enumerate((64, 128, 256, 512)):
+        self.conv1 = nn.Conv2d(3, width, 3, bias=False)
+        self.bn1 = nn.BatchNorm2d(width)
+        inputs = width
+        for stage, outputs in enumerate((width, 2 * width, 4 * width, 8 * width)):
             stride = 2 if stage > 0 else 1
-            blocks = [BasicBlock(inputs, outputs, stride, "B"), BasicBlock(outputs, outputs, 1, "B")]
+            blocks = [BasicBlock(inputs, outputs, stride, "strided"), BasicBlock(outputs, outputs, 1)]
             setattr(self, f"layer{stage + 1}", nn.Sequential(*blocks))
             inputs = outputs
-        self.fc = nn.Linear(512, num_classes)
+        self.fc = nn.Linear(8 * width, num_classes)
         self.apply(initialise)
 
     def forward(self, x):
         x = F.relu(self.bn1(self.conv1(x)))
+        x = F.max_pool2d(F.pad(x, (0, 1, 0, 1), value=-torch.inf), 2, 1)
         x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
         return self.fc(x.mean((2, 3)))
+
+
+class Bottleneck(torchvision.models.resnet.Bottleneck):
+    """torchvision's, with the stride in the first 1x1 (v1, the paper) instead of the 3x3."""
+
+    def __init__(self, inplanes, planes, stride=1, *args, **kwargs):
+        super().__init__(inplanes, planes, stride, *args, **kwargs)
+        self.conv1.stride, self.conv2.stride = self.conv2.stride, self.conv1.stride
+
+
+IMAGENET = {"resnet18": (2, 2, 2, 2), "resnet34": (3, 4, 6, 3), "resnet50": (3, 4, 6, 3)}
+IMAGENET |= {"resnet101": (3, 4, 23, 3), "resnet152": (3, 8, 36, 3)}
+
+
+def imagenet_resnet(name, num_classes=1000):
+    head, v1, _ = name.partition("-v1")
+    if not v1:
+        return getattr(torchvision.models, head)(num_classes=num_classes)
+    return torchvision.models.ResNet(Bottleneck, IMAGENET[head], num_classes)
 
 
 def initialise(module):
@@ -124,8 +166,13 @@ def initialise(module):
         nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
 
-def build(name, num_classes=10):
+def build(name, num_classes=None):
+    """With as many classes as the network was made for, unless `num_classes` says otherwise."""
+    if name.partition("-v1")[0] in IMAGENET:
+        return imagenet_resnet(name, num_classes or 1000)
     if name == "resnet18-small":
-        return SmallResNet18(num_classes)
+        return SmallResNet18(num_classes or 10)
+    if name.startswith("cifar-plain"):
+        return CifarResNet(int(name.removeprefix("cifar-plain")), "plain", num_classes or 10)
     head, pre, _ = name.partition("-preact")
-    return CifarResNet(int(head.removeprefix("cifar-resnet")), bool(pre), num_classes)
+    return CifarResNet(int(head.removeprefix("cifar-resnet")), "preact" if pre else "", num_classes or 10)

@@ -1,4 +1,5 @@
 import { createInterface } from 'node:readline';
+import { modelDefaults } from '../models/index.ts';
 import { percent } from '../train/format.ts';
 import type { AmpDtype } from '../train/index.ts';
 import { defineCommand } from './command.ts';
@@ -14,7 +15,12 @@ export const command = defineCommand({
   options: {
     model: { type: 'text', value: 'NAME', description: 'network (default cifar-resnet20)' },
     'batch-size': { type: 'integer', min: 1, value: 'N', description: 'pictures per step (default 128)' },
-    'image-size': { type: 'integer', min: 8, value: 'S', description: 'pictures of SxS (default 32)' },
+    'image-size': {
+      type: 'integer',
+      min: 8,
+      value: 'S',
+      description: 'pictures of SxS (default: what the network is made for)',
+    },
     steps: { type: 'integer', min: 10, value: 'N', description: 'timed steps, at least 10 (default 20)' },
     ...ampOption,
     ...deviceOptions,
@@ -43,11 +49,13 @@ export const command = defineCommand({
     'npm run bench -- --peer pytorch --python ~/venv/bin/python',
   ],
   async run({ values, output }) {
+    const model = values.model ?? 'cifar-resnet20';
+    const { imageSize, numClasses } = modelDefaults(model);
     const options = {
-      model: values.model ?? 'cifar-resnet20',
+      model,
       batchSize: values['batch-size'] ?? 128,
-      imageSize: values['image-size'] ?? 32,
-      numClasses: 10,
+      imageSize: values['image-size'] ?? imageSize,
+      numClasses,
       inChannels: 3 as const,
       ampDtype: (values['amp-dtype'] ?? 'float32') as AmpDtype,
     };

@@ -1,4 +1,5 @@
 import { table } from '../graph/index.ts';
+import { modelDefaults } from '../models/index.ts';
 import { type ModelSummary, summarise } from '../nn/index.ts';
 import { bytes } from '../train/format.ts';
 import { UsageError } from './args.ts';
@@ -11,9 +12,19 @@ export const command = defineCommand({
   usage: 'node-cudnn summary MODEL [options]',
   purpose: 'shows layers, sizes and costs of a network',
   options: {
-    'image-size': { type: 'integer', min: 8, value: 'S', description: 'pictures of SxS (default 32)' },
+    'image-size': {
+      type: 'integer',
+      min: 8,
+      value: 'S',
+      description: 'pictures of SxS (default: what the network is made for)',
+    },
     'batch-size': { type: 'integer', min: 1, value: 'N', description: 'pictures per step (default 1)' },
-    'num-classes': { type: 'integer', min: 2, value: 'K', description: 'classes (default 10)' },
+    'num-classes': {
+      type: 'integer',
+      min: 2,
+      value: 'K',
+      description: 'classes (default: what the network is made for)',
+    },
     'in-chans': {
       type: 'text',
       choices: ['1', '3'],
@@ -24,16 +35,17 @@ export const command = defineCommand({
     ...deviceOptions,
     ...jsonOption,
   },
-  examples: ['node-cudnn summary cifar-resnet20', 'node-cudnn summary cifar-resnet110 --batch-size 128 --json'],
+  examples: ['node-cudnn summary resnet50', 'node-cudnn summary cifar-resnet110 --batch-size 128 --json'],
   async run({ values, positionals, output }) {
     const [model, more] = positionals;
     if (model === undefined || more !== undefined) throw new UsageError('give one model: node-cudnn summary MODEL');
     const inChannels: 1 | 3 = values['in-chans'] === '1' ? 1 : 3;
+    const { imageSize, numClasses } = modelDefaults(model);
     const options = {
       model,
       batchSize: values['batch-size'] ?? 1,
-      imageSize: values['image-size'] ?? 32,
-      numClasses: values['num-classes'] ?? 10,
+      imageSize: values['image-size'] ?? imageSize,
+      numClasses: values['num-classes'] ?? numClasses,
       inChannels,
       ampDtype: values['amp-dtype'] === 'bfloat16' ? ('bfloat16' as const) : ('float32' as const),
     };

@@ -1,19 +1,30 @@
 // The CIFAR networks of He et al. 2015 (section 4.2) and, with pre-activation, He et al. 2016.
 import { ArgumentError, checkOptions, type Value } from '../graph/index.ts';
 import { BatchNorm2d, type Conv2d, GlobalAvgPool, Linear, Module, ReLU, type Sequential } from '../nn/index.ts';
-import { BasicBlock, conv3x3, PreActBlock, type Shortcut, stage } from './blocks.ts';
+import { BasicBlock, conv3x3, PlainBlock, PreActBlock, projection, stage, zeroPadded } from './blocks.ts';
 
-export interface CifarResNetOptions {
+export interface CifarPlainOptions {
   /** Layers with weights: 6n + 2, such as 20, 32, 44, 56, 110. */
   readonly depth: number;
-  /** BN and ReLU before each convolution instead of after it. Default false. */
-  readonly preActivation?: boolean;
   /** Default 10. */
   readonly numClasses?: number;
   /** Default 3. */
   readonly inChannels?: number;
+}
+
+export interface CifarResNetOptions extends CifarPlainOptions {
+  /** BN and ReLU before each convolution instead of after it. Default false. */
+  readonly preActivation?: boolean;
   /** Where a stage halves the map: A, zero channels (default), or B, a 1x1 convolution with BN. Pre-activation has its own. */
-  readonly shortcut?: Shortcut;
+  readonly shortcut?: 'A' | 'B';
+}
+
+type Block = (inChannels: number, channels: number, stride: number) => Module;
+
+interface Shape {
+  readonly n: number;
+  readonly numClasses: number;
+  readonly inChannels: number;
 }
 
 /**
@@ -35,15 +46,10 @@ class CifarResNet extends Module {
   readonly pool = new GlobalAvgPool();
   readonly fc: Linear;
 
-  constructor(n: number, preActivation: boolean, numClasses: number, inChannels: number, shortcut: Shortcut) {
+  constructor({ n, numClasses, inChannels }: Shape, block: Block, preActivation = false) {
     super();
     const blocks = (inputs: number, channels: number, stride: number) =>
-      stage(n, stride, (first, blockStride) => {
-        const from = first ? inputs : channels;
-        return preActivation
-          ? new PreActBlock(from, channels, blockStride)
-          : new BasicBlock(from, channels, blockStride, shortcut);
-      });
+      stage(n, [inputs, channels], stride, (from, blockStride) => block(from, channels, blockStride));
     this.conv1 = conv3x3(inChannels, 16);
     if (!preActivation) this.bn1 = new BatchNorm2d(16);
     this.layer1 = blocks(16, 16, 1);
@@ -64,13 +70,25 @@ class CifarResNet extends Module {
 
 export function cifarResNet(options: CifarResNetOptions): Module {
   checkOptions('cifarResNet', options, ['depth', 'preActivation', 'numClasses', 'inChannels', 'shortcut']);
-  const { depth, preActivation = false, numClasses = 10, inChannels = 3, shortcut = 'A' } = options;
-  const n = (depth - 2) / 6;
-  if (!Number.isInteger(depth) || !Number.isInteger(n) || n < 1) {
-    throw new ArgumentError(`cifarResNet: depth must be 6n + 2 (8, 14, 20, 32, 44, 56, 110 ...), got ${String(depth)}`);
-  }
+  const { preActivation = false, shortcut = 'A' } = options;
   if (shortcut !== 'A' && shortcut !== 'B') {
     throw new ArgumentError(`cifarResNet: shortcut must be 'A' or 'B', got ${String(shortcut)}`);
   }
-  return new CifarResNet(n, preActivation, numClasses, inChannels, shortcut);
+  const shape = shapeOf('cifarResNet', options);
+  if (preActivation) return new CifarResNet(shape, (...place) => new PreActBlock(...place), true);
+  return new CifarResNet(shape, (...place) => new BasicBlock(...place, shortcut === 'A' ? zeroPadded : projection));
+}
+
+/** The same layers without shortcuts: deeper is worse (He et al. 2015, figure 6 left). */
+export function cifarPlain(options: CifarPlainOptions): Module {
+  checkOptions('cifarPlain', options, ['depth', 'numClasses', 'inChannels']);
+  return new CifarResNet(shapeOf('cifarPlain', options), (...place) => new PlainBlock(...place));
+}
+
+function shapeOf(where: string, { depth, numClasses = 10, inChannels = 3 }: CifarPlainOptions): Shape {
+  const n = (depth - 2) / 6;
+  if (!Number.isInteger(depth) || !Number.isInteger(n) || n < 1) {
+    throw new ArgumentError(`${where}: depth must be 6n + 2 (8, 14, 20, 32, 44, 56, 110 ...), got ${String(depth)}`);
+  }
+  return { n, numClasses, inChannels };
 }

@@ -1,48 +1,71 @@
-// ResNet-18 (He et al. 2015, table 1) for small images: a 3x3 stem without pooling.
+// ResNet-18 (He et al. 2015, table 1) for small images: a 3x3 stem that keeps the size, and shortcuts without BN.
 import { checkOptions, type Value } from '../graph/index.ts';
-import { BatchNorm2d, type Conv2d, GlobalAvgPool, Linear, Module, ReLU, type Sequential } from '../nn/index.ts';
-import { BasicBlock, conv3x3, stage } from './blocks.ts';
+import { BatchNorm2d, Conv2d, GlobalAvgPool, Linear, MaxPool2d, Module, ReLU, type Sequential } from '../nn/index.ts';
+import { BasicBlock, type Shortcut, stage } from './blocks.ts';
 
 export interface ResNet18SmallOptions {
   /** Default 10. */
   readonly numClasses?: number;
   /** Default 3. */
   readonly inChannels?: number;
+  /** Of the channels of every layer. Default 1. */
+  readonly widthMultiplier?: number;
 }
 
+/** A strided 1x1 convolution with bias. */
+const convolution: Shortcut = (inChannels, channels, stride) => new Conv2d(inChannels, channels, 1, { stride });
+
+/**
+ * | stage   | of 32x32 | layers                                      |
+ * |---------|----------|---------------------------------------------|
+ * | conv1   | 30x30    | 3x3, 64, without padding; BN, ReLU          |
+ * | maxpool | 30x30    | 2x2, stride 1, padded at the right and foot |
+ * | layer1  | 30x30    | 2 basic blocks of 64                        |
+ * | layer2  | 15x15    | 2 of 128                                    |
+ * | layer3  | 8x8      | 2 of 256                                    |
+ * | layer4  | 4x4      | 2 of 512                                    |
+ */
 class ResNet18Small extends Module {
   readonly conv1: Conv2d;
-  readonly bn1 = new BatchNorm2d(64);
-  readonly layer1 = blocks(64, 64, 1);
-  readonly layer2 = blocks(64, 128, 2);
-  readonly layer3 = blocks(128, 256, 2);
-  readonly layer4 = blocks(256, 512, 2);
+  readonly bn1: BatchNorm2d;
   readonly relu = new ReLU();
-  readonly pool = new GlobalAvgPool();
+  readonly maxpool = new MaxPool2d(2, { stride: 1, padding: 'same' });
+  readonly layer1: Sequential;
+  readonly layer2: Sequential;
+  readonly layer3: Sequential;
+  readonly layer4: Sequential;
+  readonly avgpool = new GlobalAvgPool();
   readonly fc: Linear;
 
-  constructor({ numClasses = 10, inChannels = 3 }: ResNet18SmallOptions) {
+  constructor({ numClasses = 10, inChannels = 3, widthMultiplier = 1 }: ResNet18SmallOptions) {
     super();
-    this.conv1 = conv3x3(inChannels, 64);
-    this.fc = new Linear(512, numClasses);
+    const width = 64 * widthMultiplier;
+    this.conv1 = new Conv2d(inChannels, width, 3, { bias: false });
+    this.bn1 = new BatchNorm2d(width);
+    this.layer1 = blocks(width, width, 1);
+    this.layer2 = blocks(width, 2 * width, 2);
+    this.layer3 = blocks(2 * width, 4 * width, 2);
+    this.layer4 = blocks(4 * width, 8 * width, 2);
+    this.fc = new Linear(8 * width, numClasses);
   }
 
   override forward(x: Value): Value {
-    const stem = this.relu.call(this.bn1.call(this.conv1.call(x)));
+    const stem = this.maxpool.call(this.relu.call(this.bn1.call(this.conv1.call(x))));
     const y = this.layer4.call(this.layer3.call(this.layer2.call(this.layer1.call(stem))));
-    return this.fc.call(this.pool.call(y));
+    return this.fc.call(this.avgpool.call(y));
   }
 }
 
 function blocks(inputs: number, channels: number, stride: number): Sequential {
   return stage(
     2,
+    [inputs, channels],
     stride,
-    (first, blockStride) => new BasicBlock(first ? inputs : channels, channels, blockStride, 'B'),
+    (from, blockStride) => new BasicBlock(from, channels, blockStride, convolution),
   );
 }
 
 export function resnet18Small(options: ResNet18SmallOptions = {}): Module {
-  checkOptions('resnet18Small', options, ['numClasses', 'inChannels']);
+  checkOptions('resnet18Small', options, ['numClasses', 'inChannels', 'widthMultiplier']);
   return new ResNet18Small(options);
 }

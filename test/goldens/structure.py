@@ -1,9 +1,10 @@
-"""What PyTorch and timm say about names, sizes and schedules: writes parameter-names.json, window-sizes.json,
-same-paddings.json and schedules.json here.
+"""What PyTorch and timm say about names, sizes and schedules: writes parameter-names.json, parameter-counts.json,
+window-sizes.json, same-paddings.json and schedules.json here.
 
 python test/goldens/structure.py
 """
 
+import hashlib
 import json
 import random
 import sys
@@ -22,6 +23,18 @@ from pytorch_models import build  # noqa: E402
 def parameter_names():
     models = ["cifar-resnet20", "cifar-resnet20-preact", "resnet18-small"]
     return {name: {key: list(p.shape) for key, p in build(name).named_parameters()} for name in models}
+
+
+def parameter_counts():
+    """Of the networks of torchvision and timm: how many numbers, and a digest of every name and shape in order."""
+    models = ["resnet18", "resnet34", "resnet50", "resnet101", "resnet152"]
+    return {name: count(build(name)) for name in models}
+
+
+def count(model):
+    lines = [f"{key} {list(p.shape)}" for key, p in model.named_parameters()]
+    digest = hashlib.sha256("\n".join(lines).replace(" ", "").encode()).hexdigest()
+    return {"parameters": sum(p.numel() for p in model.parameters()), "sha256": digest}
 
 
 def window_sizes(count=120):
@@ -93,6 +106,7 @@ def schedules():
 def main():
     for name, content in [
         ("parameter-names", parameter_names()),
+        ("parameter-counts", parameter_counts()),
         ("window-sizes", window_sizes()),
         ("same-paddings", same_paddings()),
         ("schedules", schedules()),

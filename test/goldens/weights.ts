@@ -13,28 +13,33 @@ function hasher(name: string): (index: number) => number {
   };
 }
 
+/** In [-1, 1): multiples of 2^-23, exact in float32. */
+export function uniform(name: string, shape: Shape): Float64Array {
+  const hash = hasher(name);
+  return Float64Array.from({ length: elements(shape) }, (_, i) => (hash(i) >>> 8) / 2 ** 23 - 1);
+}
+
 /** Exact in float32, so that runs of any precision start from the same weights. */
 export function initialWeights(name: string, shape: Shape): Float64Array {
-  const hash = hasher(name);
   const scale = (u: number) => {
     if (name.endsWith('running_var')) return 1 + 0.5 * u;
     if (shape.length === 1) return (name.endsWith('.weight') ? 1 : 0) + 0.125 * u;
     return u * Math.sqrt(6 / elements(shape.slice(1)));
   };
-  return Float64Array.from({ length: elements(shape) }, (_, i) => Math.fround(scale((hash(i) >>> 8) / 2 ** 23 - 1)));
+  return uniform(name, shape).map((u) => Math.fround(scale(u)));
 }
 
-/** What generate.py stores of a tensor: its 2-norm, its product with fixed signs, and evenly spaced elements. */
+/** What generate.py stores of a tensor: its 2-norm, its product with fixed signs, and (at most `most`) evenly spaced elements. */
 export interface Sample {
   readonly norm: number;
   readonly signed: number;
   readonly elements: readonly number[];
 }
 
-export function sample(name: string, values: ArrayLike<number>): Sample {
+export function sample(name: string, values: ArrayLike<number>, most = 32): Sample {
   const hash = hasher(`signs:${name}`);
   const numbers = Array.from(values);
-  const count = Math.min(32, numbers.length);
+  const count = Math.min(most, numbers.length);
   return {
     norm: Math.sqrt(numbers.reduce((sum, x) => sum + x * x, 0)),
     signed: numbers.reduce((sum, x, i) => sum + (hash(i) >>> 31 ? -x : x), 0),

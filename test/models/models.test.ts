@@ -1,17 +1,46 @@
+import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { Graph } from '../../lib/graph/index.ts';
-import { cifarResNet, createModel, modelNames } from '../../lib/models/index.ts';
-import { summarise } from '../../lib/nn/index.ts';
+import { elements, Graph } from '../../lib/graph/index.ts';
+import { cifarResNet, createModel, modelNames, resnet50 } from '../../lib/models/index.ts';
+import { type Module, summarise } from '../../lib/nn/index.ts';
 
-const torch = JSON.parse(readFileSync(new URL('../goldens/parameter-names.json', import.meta.url), 'utf8')).content;
+interface Count {
+  readonly parameters: number;
+  readonly sha256: string;
+}
+
+const golden = (name: string) =>
+  JSON.parse(readFileSync(new URL(`../goldens/${name}.json`, import.meta.url), 'utf8')).content;
+const torch = golden('parameter-names') as Record<string, Record<string, number[]>>;
+const counts = golden('parameter-counts') as Record<string, Count>;
 
 describe('parameters', () => {
   it.each(Object.keys(torch))('of %s are named and shaped as in PyTorch, in the same order', (name) => {
     const ours = createModel(name)
       .namedParameters()
       .map(([key, { shape }]) => [key, shape]);
-    expect(ours).toEqual(Object.entries(torch[name]));
+    expect(ours).toEqual(Object.entries(torch[name] as object));
+  });
+
+  it.each(Object.keys(counts))('of %s are those of torchvision or timm: names, order and shapes', (name) => {
+    const parameters = createModel(name).namedParameters();
+    const lines = parameters.map(([key, { shape }]) => `${key}[${shape}]`);
+    const { parameters: count, sha256 } = counts[name] as Count;
+    expect(countOf(name)).toBe(count);
+    expect(createHash('sha256').update(lines.join('\n')).digest('hex')).toBe(sha256);
+  });
+
+  it.each([
+    // torchvision, "Models and pre-trained weights", num_params of each network's weights.
+    ['resnet18', 11_689_512],
+    ['resnet34', 21_797_672],
+    ['resnet50', 25_557_032],
+    ['resnet50-v1', 25_557_032],
+    ['resnet101', 44_549_160],
+    ['resnet152', 60_192_808],
+  ])('of %s number %i as published', (name, parameters) => {
+    expect(countOf(name)).toBe(parameters);
   });
 
   // He et al. 2015, table 6: 0.27, 0.46, 0.66, 0.85 and 1.7 million; to the last digit as counted by
@@ -26,6 +55,12 @@ describe('parameters', () => {
     expect(summarise(cifarResNet({ depth }), [1, 3, 32, 32]).parameters).toBe(parameters);
   });
 });
+
+function countOf(name: string): number {
+  return createModel(name)
+    .namedParameters()
+    .reduce((sum, [, { shape }]) => sum + elements(shape), 0);
+}
 
 describe('summarise', () => {
   it('counts ResNet-20', () => {
@@ -58,6 +93,24 @@ describe('createModel', () => {
     expect(() => createModel('cifar-resnet33')).toThrow(
       "no model is called 'cifar-resnet33'; did you mean 'cifar-resnet32'?",
     );
+  });
+});
+
+describe('resnet50', () => {
+  it('refuses an unknown variant', () => {
+    expect(() => resnet50({ variant: 'v2' as 'v1' })).toThrow("resnet50: variant must be 'v1' or 'v1.5', got v2");
+  });
+
+  it('can begin with blocks that are their shortcuts', () => {
+    const norms = (model: Module) =>
+      model
+        .namedParameters()
+        .filter(([name]) => /bn\d\.weight/.test(name))
+        .filter(([, { initialiser, shape }]) => initialiser(shape, undefined as never)() === 0)
+        .map(([name]) => name);
+    expect(norms(resnet50())).toEqual([]);
+    const blocks = [3, 4, 6, 3].flatMap((count, i) => Array.from({ length: count }, (_, j) => `layer${i + 1}.${j}`));
+    expect(norms(resnet50({ zeroInitResidual: true }))).toEqual(blocks.map((block) => `${block}.bn3.weight`));
   });
 });
 
