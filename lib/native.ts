@@ -147,7 +147,13 @@ export interface NativeAddon {
 }
 
 /** Errors of the addon carry `code`: one of these. */
-export type NativeErrorCode = 'ERR_ARGUMENT' | 'ERR_GRAPH' | 'ERR_DEVICE' | 'ERR_OUT_OF_MEMORY' | 'ERR_CLOSED';
+export type NativeErrorCode =
+  | 'ERR_ARGUMENT'
+  | 'ERR_GRAPH'
+  | 'ERR_DEVICE'
+  | 'ERR_DEVICE_LOST' // the process must restart
+  | 'ERR_OUT_OF_MEMORY'
+  | 'ERR_CLOSED';
 
 let addon: NativeAddon | undefined;
 

@@ -39,6 +39,12 @@ struct BackendOptions {
   int threads = 0;   // 0: as many as physical cores
   int ordinal = 0;   // which device of its kind, for cuda:N
   std::string kind;  // "cpu", "cuda"
+
+  // Of CUDA.
+  bool deterministic = false;   // equal runs give equal bits
+  bool measure_engines = true;  // else the library's first proposal is taken
+  std::string libraries;        // the folder of cuDNN and cuBLASLt; empty: searched for
+  std::string engine_cache;     // the folder where measured choices are kept; empty: the user's cache
 };
 
 class Backend {

@@ -7,7 +7,7 @@
 
 namespace node_cudnn {
 
-enum class ErrorCode : uint8_t { argument, graph, device, out_of_memory, closed };
+enum class ErrorCode : uint8_t { argument, graph, device, device_lost, out_of_memory, closed };
 
 class Error : public std::runtime_error {
  public:
@@ -26,6 +26,8 @@ inline const char* name_of(ErrorCode code) {
       return "ERR_GRAPH";
     case ErrorCode::device:
       return "ERR_DEVICE";
+    case ErrorCode::device_lost:
+      return "ERR_DEVICE_LOST";
     case ErrorCode::out_of_memory:
       return "ERR_OUT_OF_MEMORY";
     case ErrorCode::closed:

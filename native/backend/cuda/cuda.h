@@ -26,8 +26,9 @@ struct Fault {
   int32_t value;     // found there
 };
 
-class Libraries;
+class Engines;
 class FaultSites;
+class Libraries;
 
 struct Cuda {
   int ordinal = 0;
@@ -40,6 +41,7 @@ struct Cuda {
   Fault* fault = nullptr;         // in device memory
   FaultSites* fault_sites = nullptr;
   Libraries* libraries = nullptr;  // libraries.h
+  Engines* engines = nullptr;      // engines.h
 
   // The site that a kernel names in Fault::site; `message` says what its position and value mean.
   int add_fault(std::function<std::string(const Fault&)> message);

@@ -13,7 +13,7 @@ namespace node_cudnn::cuda {
 
 enum class Pass : uint8_t { forward, dgrad, wgrad };  // operands as in docs/ops.md: (x, w, [bias]), (dy, w), (x, dy)
 
-// Operands are `dtype`, stored as cuda.h says; bias is float32; sums are float32.
+// Operands are `dtype`, stored as cuda.h says, the bias too; sums are float32.
 struct Convolution {
   Pass pass;
   DType dtype;
@@ -61,6 +61,9 @@ class Libraries {
   virtual std::unique_ptr<Plan> build(const Convolution& convolution, const Candidate& candidate) = 0;
   virtual std::unique_ptr<Plan> build(const Product& product, const Candidate& candidate) = 0;
 };
+
+// Throws where this machine has no driver, which the runtime would call too old.
+void expect_driver();
 
 // Finds, checks and opens the libraries for a device; the messages of its errors name what was tried and the cure.
 std::unique_ptr<Libraries> open_libraries(const Cuda& cuda, const BackendOptions& options);

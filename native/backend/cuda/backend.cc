@@ -1,0 +1,213 @@
+// The CUDA back end: cuDNN and cuBLASLt where they are best, own kernels elsewhere.
+#include "backend/backend.h"
+
+#include <algorithm>
+#include <stdexcept>
+
+#include "backend/cuda/engines.h"
+#include "backend/cuda/fault.h"
+#include "backend/cuda/layout.h"
+#include "backend/cuda/libraries.h"
+#include "backend/cuda/ops.h"
+#include "backend/cuda/step.h"
+#include "backend/cuda/transfer.h"
+#include "program/error.h"
+
+namespace node_cudnn::cuda {
+
+int Cuda::add_fault(std::function<std::string(const Fault&)> message) { return fault_sites->add(std::move(message)); }
+
+namespace {
+
+constexpr int least_capability = 80;
+
+std::string types_of(const Graph& graph, const std::vector<int>& values) {
+  std::string text;
+  for (int i : values) {
+    const ValueType& type = graph.values.at(static_cast<size_t>(i)).type;
+    text += std::string(text.empty() ? "" : ", ") + name_of(type.dtype) + " " + to_string(type.shape);
+  }
+  return text;
+}
+
+std::string message(const Graph& graph, const Node& node, const std::exception& error) {
+  return node.op + (node.path.empty() ? "" : " " + node.path) + ": " + error.what() + " (inputs " +
+         types_of(graph, node.inputs) + "; outputs " + types_of(graph, node.outputs) + ")";
+}
+
+int attribute(cudaDeviceAttr what, int ordinal) {
+  int value = 0;
+  check(cudaDeviceGetAttribute(&value, what, ordinal), "cudaDeviceGetAttribute");
+  return value;
+}
+
+std::string version(int number) { return std::to_string(number / 1000) + "." + std::to_string(number % 1000 / 10); }
+
+void expect_device(int ordinal) {
+  int count = 0;
+  expect_driver();
+  check(cudaGetDeviceCount(&count), "cudaGetDeviceCount");
+  if (ordinal < count) return;
+  throw Error(ErrorCode::device, "there is no device cuda:" + std::to_string(ordinal) + ": this machine has " +
+                                     std::to_string(count) + (count == 1 ? " GPU" : " GPUs"));
+}
+
+Cuda describe_device(const BackendOptions& options) {
+  Cuda cuda;
+  cuda.ordinal = options.ordinal;
+  cuda.deterministic = options.deterministic;
+  cudaDeviceProp properties;
+  check(cudaGetDeviceProperties(&properties, cuda.ordinal), "cudaGetDeviceProperties");
+  cuda.name = properties.name;
+  cuda.compute_capability = 10 * attribute(cudaDevAttrComputeCapabilityMajor, cuda.ordinal) +
+                            attribute(cudaDevAttrComputeCapabilityMinor, cuda.ordinal);
+  cuda.multiprocessors = attribute(cudaDevAttrMultiProcessorCount, cuda.ordinal);
+  cuda.l2_bytes = static_cast<size_t>(attribute(cudaDevAttrL2CacheSize, cuda.ordinal));
+  if (cuda.compute_capability >= least_capability) return cuda;
+  throw Error(ErrorCode::device, cuda.name + " has compute capability " + std::to_string(cuda.compute_capability / 10) +
+                                     "." + std::to_string(cuda.compute_capability % 10) +
+                                     "; node-cudnn needs 8.0 (Ampere) or later");
+}
+
+// What the runtime gives by handle, given back in the order that it wants.
+struct Runtime {
+  cudaStream_t stream = nullptr;
+  Fault* fault = nullptr;     // on the device
+  Fault* reported = nullptr;  // pinned
+
+  Runtime() {
+    try {
+      check(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), "cudaStreamCreateWithFlags");
+      check(cudaMalloc(reinterpret_cast<void**>(&fault), sizeof *fault), "cudaMalloc");
+      check(cudaMemsetAsync(fault, 0, sizeof *fault, stream), "cudaMemsetAsync");
+      check(cudaMallocHost(reinterpret_cast<void**>(&reported), sizeof *reported), "cudaMallocHost");
+    } catch (...) {
+      release();
+      throw;
+    }
+  }
+  ~Runtime() { release(); }
+  Runtime(const Runtime&) = delete;
+  Runtime& operator=(const Runtime&) = delete;
+
+ private:
+  void release() noexcept {
+    cudaFreeHost(reported);
+    cudaFree(fault);
+    if (stream != nullptr) cudaStreamDestroy(stream);
+  }
+};
+
+class CudaBackend final : public Backend {
+ public:
+  explicit CudaBackend(const BackendOptions& options) : cuda_(describe_device(options)), transfer_(runtime_.stream) {
+    cuda_.stream = runtime_.stream;
+    cuda_.fault = runtime_.fault;
+    cuda_.fault_sites = &fault_sites_;
+    libraries_ = open_libraries(cuda_, options);
+    cuda_.libraries = libraries_.get();
+    engines_ = std::make_unique<Engines>(cuda_, options);
+    cuda_.engines = engines_.get();
+  }
+
+  std::string description() const override {
+    int driver = 0, runtime = 0;
+    check(cudaDriverGetVersion(&driver), "cudaDriverGetVersion");
+    check(cudaRuntimeGetVersion(&runtime), "cudaRuntimeGetVersion");
+    return cuda_.name + " (sm_" + std::to_string(cuda_.compute_capability) + "), CUDA " + version(runtime) +
+           ", driver for CUDA " + version(driver) + ", " + libraries_->versions() +
+           (cuda_.deterministic ? ", deterministic" : "");
+  }
+
+  std::vector<std::string> features() const override {
+    std::vector<std::string> features = {"dtype:float32", "dtype:bfloat16", "dtype:float16"};
+    for (const std::string& op : op_names()) features.push_back("op:" + op);
+    return features;
+  }
+
+  int threads() const override { return 1; }
+
+  size_t bytes(const ValueType& type) const override {
+    if (type.dtype == DType::float64) {
+      throw std::invalid_argument("the device cuda has no float64; the device reference has");
+    }
+    return static_cast<size_t>(elements(type.shape)) * size_of(type.dtype);
+  }
+
+  Prepared prepare(const Graph& graph, const Node& node) override {
+    const Prepare prepare_op = find_op(node.op);
+    if (prepare_op == nullptr) throw std::invalid_argument(node.op + ": the device cuda lacks this op");
+    try {
+      return prepare_op(cuda_, graph, node);
+    } catch (const std::logic_error& error) {
+      throw std::invalid_argument(message(graph, node, error));
+    } catch (const Error& error) {
+      throw Error(error.code(), message(graph, node, error));
+    } catch (const std::runtime_error& error) {
+      throw std::runtime_error(message(graph, node, error));
+    }
+  }
+
+  void* allocate(size_t bytes) override {
+    void* address = nullptr;
+    check(cudaMalloc(&address, bytes), "cudaMalloc");
+    const cudaError_t status = cudaMemsetAsync(address, 0, bytes, cuda_.stream);
+    if (status != cudaSuccess) cudaFree(address);
+    check(status, "cudaMemsetAsync");
+    return address;
+  }
+
+  void release(void* address) noexcept override {
+    cudaStreamSynchronize(cuda_.stream);
+    cudaFree(address);
+  }
+
+  void write(const ValueType& type, const void* host, void* device) override {
+    if (is_stored_as_given(type)) return transfer_.write(host, bytes(type), device);
+    transfer_.write(to_device_layout(type, host).data(), bytes(type), device);
+  }
+
+  void read(const ValueType& type, const void* device, void* host) override {
+    if (is_stored_as_given(type)) return transfer_.read(device, bytes(type), host);
+    std::vector<std::byte> stored(bytes(type));
+    transfer_.read(device, stored.size(), stored.data());
+    to_host_layout(type, stored.data(), host);
+  }
+
+  void synchronise() override {
+    Fault& fault = *runtime_.reported;
+    check(cudaMemcpyAsync(&fault, cuda_.fault, sizeof fault, cudaMemcpyDeviceToHost, cuda_.stream), "cudaMemcpyAsync");
+    check(cudaStreamSynchronize(cuda_.stream), "cudaStreamSynchronize");
+    if (fault.site == 0) return;
+    check(cudaMemsetAsync(cuda_.fault, 0, sizeof fault, cuda_.stream), "cudaMemsetAsync");
+    throw Error(ErrorCode::argument, fault_sites_.message(fault));
+  }
+
+  std::function<void()> capture(std::function<void()> launches) override {
+    auto step = std::make_shared<Step>(cuda_.stream, std::move(launches));
+    return [step] { step->run(); };
+  }
+
+ private:
+  Cuda cuda_;
+  Runtime runtime_;
+  Transfer transfer_;
+  FaultSites fault_sites_;
+  std::unique_ptr<Libraries> libraries_;
+  std::unique_ptr<Engines> engines_;
+};
+
+Backend* open(const BackendOptions& options) {
+  expect_device(options.ordinal);
+  check(cudaSetDevice(options.ordinal), "cudaSetDevice");
+  return new CudaBackend(options);
+}
+
+}  // namespace
+
+}  // namespace node_cudnn::cuda
+
+extern "C" __attribute__((visibility("default"))) node_cudnn::Backend* node_cudnn_backend_v1(
+    const node_cudnn::BackendOptions& options) {
+  return node_cudnn::cuda::open(options);
+}

@@ -1,0 +1,76 @@
+// Convolution and its gradients: geometry checked here, engines from cuDNN.
+#include <cstddef>
+
+#include "backend/cuda/kernel.h"
+#include "backend/cuda/ops.h"
+#include "backend/cuda/planned.h"
+#include "backend/cuda/window.h"
+
+namespace node_cudnn::cuda {
+
+namespace {
+
+std::array<int64_t, 4> four(const Shape& shape) { return {shape[0], shape[1], shape[2], shape[3]}; }
+
+void expect_channels(const ValueType& x, const ValueType& w, const ValueType& y, int64_t groups) {
+  expect(w.shape[0] % groups == 0 && x.shape[1] == w.shape[1] * groups,
+         "x has " + std::to_string(x.shape[1]) + " channels, weight expects " + std::to_string(w.shape[1] * groups) +
+             " (groups " + std::to_string(groups) + ")");
+  expect(x.shape[0] == y.shape[0] && y.shape[1] == w.shape[0],
+         "y must be [" + std::to_string(x.shape[0]) + ", " + std::to_string(w.shape[0]) + ", ...]");
+}
+
+Convolution convolution(const Node& node, Pass pass, const ValueType& x, const ValueType& w, const ValueType& y) {
+  expect_activation("x", x);
+  expect_activation("y", y);
+  expect(x.dtype == y.dtype, "x and y must have one dtype");
+  expect_type("weight", w, {w.dtype, Format::filter, w.shape});
+  expect(w.shape.size() == 4, "weight must be [O, I / groups, kh, kw], not " + to_string(w.shape));
+  const int64_t groups = expect_integer(node, "groups", 1);
+  expect_channels(x, w, y, groups);
+  const auto [h, v] = make_window(node, x, y, w.shape[2], w.shape[3]);
+  expect(h.out == h.whole_windows() && v.out == v.whole_windows(),
+         "y must be " + std::to_string(h.whole_windows()) + "x" + std::to_string(v.whole_windows()));
+  return {.pass = pass,
+          .dtype = x.dtype,
+          .result = x.dtype,
+          .x = four(x.shape),
+          .w = four(w.shape),
+          .y = four(y.shape),
+          .stride = {h.stride, v.stride},
+          .dilation = {h.dilation, v.dilation},
+          .padding = {h.before, v.before, h.after, v.after},
+          .groups = groups,
+          .bias = node.inputs.size() == 3,
+          .tf32 = node.attributes.has("tf32") && node.attributes.flag("tf32")};
+}
+
+}  // namespace
+
+Prepared prepare_conv2d(Cuda& cuda, const Graph& graph, const Node& node) {
+  const bool biased = node.inputs.size() == 3;
+  expect_counts(node, biased ? 3 : 2, 1);
+  const ValueType &x = input_type(graph, node, 0), &w = input_type(graph, node, 1), &y = output_type(graph, node, 0);
+  const Convolution c = convolution(node, Pass::forward, x, w, y);
+  expect_type("weight", w, {x.dtype, Format::filter, w.shape});
+  if (biased) expect_type("bias", input_type(graph, node, 2), plain(DType::float32, {w.shape[0]}));
+  return planned(cuda, c);
+}
+
+Prepared prepare_conv2d_dgrad(Cuda& cuda, const Graph& graph, const Node& node) {
+  expect_counts(node, 2, 1);
+  const ValueType &dy = input_type(graph, node, 0), &w = input_type(graph, node, 1), &dx = output_type(graph, node, 0);
+  const Convolution c = convolution(node, Pass::dgrad, dx, w, dy);
+  expect_type("weight", w, {dy.dtype, Format::filter, w.shape});
+  return planned(cuda, c);
+}
+
+Prepared prepare_conv2d_wgrad(Cuda& cuda, const Graph& graph, const Node& node) {
+  expect_counts(node, 2, 1);
+  const ValueType &x = input_type(graph, node, 0), &dy = input_type(graph, node, 1), &dw = output_type(graph, node, 0);
+  const Convolution c = convolution(node, Pass::wgrad, x, dw, dy);
+  expect_type("dw", dw, {DType::float32, Format::filter, dw.shape});
+  return planned(cuda, c);
+}
+
+}  // namespace node_cudnn::cuda

@@ -1,0 +1,190 @@
+#include "backend/cuda/engines.h"
+
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+#include <limits>
+#include <new>
+#include <span>
+#include <stdexcept>
+
+#include "backend/cuda/stopwatch.h"
+
+namespace node_cudnn::cuda {
+
+namespace {
+
+constexpr size_t workspace_limit = size_t{256} << 20;  // more is taken only where nothing else serves
+constexpr int compiled_candidates = 4;                 // each takes about a second to compile
+
+const char* name_of(Pass pass) { return pass == Pass::forward ? "forward" : pass == Pass::dgrad ? "dgrad" : "wgrad"; }
+
+std::string numbers(std::span<const int64_t> values) {
+  std::string text;
+  for (const int64_t value : values) text += (text.empty() ? "" : ",") + std::to_string(value);
+  return text;
+}
+
+size_t bytes_of(DType dtype, std::span<const int64_t> shape) {
+  size_t bytes = size_of(dtype);
+  for (const int64_t size : shape) bytes *= static_cast<size_t>(size);
+  return bytes;
+}
+
+struct OperandBytes {
+  std::vector<size_t> inputs;
+  size_t output;
+};
+
+OperandBytes operand_bytes(Pass pass, DType dtype, DType result, std::span<const int64_t> x, std::span<const int64_t> w,
+                           std::span<const int64_t> y, bool bias) {
+  switch (pass) {
+    case Pass::forward: {
+      OperandBytes bytes{{bytes_of(dtype, x), bytes_of(dtype, w)}, bytes_of(result, y)};
+      if (bias) bytes.inputs.push_back(bytes_of(dtype, w.first(1)));
+      return bytes;
+    }
+    case Pass::dgrad:
+      return {{bytes_of(dtype, y), bytes_of(dtype, w)}, bytes_of(result, x)};
+    case Pass::wgrad:
+      return {{bytes_of(dtype, x), bytes_of(dtype, y)}, bytes_of(result, w)};
+  }
+  throw std::invalid_argument("unknown pass");
+}
+
+OperandBytes operand_bytes(const Convolution& c) {
+  return operand_bytes(c.pass, c.dtype, c.result, c.x, c.w, c.y, c.bias);
+}
+
+OperandBytes operand_bytes(const Product& p) {
+  const int64_t x[] = {p.n, p.in}, w[] = {p.out, p.in}, y[] = {p.n, p.out};
+  return operand_bytes(p.pass, p.dtype, p.result, x, w, y, p.bias);
+}
+
+std::filesystem::path user_cache() {
+  if (const char* folder = std::getenv("XDG_CACHE_HOME"); folder != nullptr && *folder == '/')
+    return std::filesystem::path(folder) / "node-cudnn";
+  if (const char* home = std::getenv("HOME"); home != nullptr && *home != '\0')
+    return std::filesystem::path(home) / ".cache" / "node-cudnn";
+  return {};
+}
+
+std::string signature(const Cuda& cuda) {
+  int driver = 0;
+  check(cudaDriverGetVersion(&driver), "cudaDriverGetVersion");
+  return "engines 1; " + cuda.name + "; sm_" + std::to_string(cuda.compute_capability) + "; " +
+         std::to_string(cuda.multiprocessors) + " multiprocessors; driver " + std::to_string(driver) + "; " +
+         cuda.libraries->versions() + (cuda.deterministic ? "; deterministic" : "");
+}
+
+// FNV-1a.
+std::string hash(const std::string& text) {
+  uint64_t value = 14695981039346656037u;
+  for (const char c : text) value = (value ^ static_cast<unsigned char>(c)) * 1099511628211u;
+  char digits[17];
+  std::snprintf(digits, sizeof digits, "%016llx", static_cast<unsigned long long>(value));
+  return digits;
+}
+
+}  // namespace
+
+std::string describe(const Convolution& c) {
+  return std::string("conv2d ") + name_of(c.pass) + " " + name_of(c.dtype) + ">" + name_of(c.result) + " x " +
+         numbers(c.x) + " w " + numbers(c.w) + " y " + numbers(c.y) + " stride " + numbers(c.stride) + " padding " +
+         numbers(c.padding) + " dilation " + numbers(c.dilation) + " groups " + std::to_string(c.groups) +
+         (c.bias ? " bias" : "") + (c.tf32 ? " tf32" : "");
+}
+
+std::string describe(const Product& p) {
+  return std::string("linear ") + name_of(p.pass) + " " + name_of(p.dtype) + ">" + name_of(p.result) + " n " +
+         std::to_string(p.n) + " in " + std::to_string(p.in) + " out " + std::to_string(p.out) +
+         (p.bias ? " bias" : "") + (p.tf32 ? " tf32" : "");
+}
+
+EngineCache::EngineCache(const std::filesystem::path& folder, const std::string& signature) {
+  if (folder.empty()) return;
+  file_ = folder / ("engines-" + hash(signature) + ".txt");
+  std::string line;
+  std::ifstream file(file_);
+  if (std::getline(file, line) && line == signature) {
+    while (std::getline(file, line)) {
+      const size_t tab = line.find('\t');
+      // A line that another process is still writing has no end yet.
+      if (tab != std::string::npos && !file.eof()) choices_[line.substr(0, tab)] = line.substr(tab + 1);
+    }
+    return;
+  }
+  std::error_code error;
+  std::filesystem::create_directories(folder, error);
+  std::ofstream(file_, std::ios::trunc) << signature << '\n';
+}
+
+std::string EngineCache::find(const std::string& problem) const {
+  const auto found = choices_.find(problem);
+  return found == choices_.end() ? "" : found->second;
+}
+
+void EngineCache::keep(const std::string& problem, const std::string& candidate) {
+  choices_[problem] = candidate;
+  if (!file_.empty()) std::ofstream(file_, std::ios::app) << problem + '\t' + candidate + '\n';
+}
+
+Engines::Engines(Cuda& cuda, const BackendOptions& options)
+    : cuda_(cuda),
+      measure_(options.measure_engines),
+      cache_(options.engine_cache.empty() ? user_cache() : std::filesystem::path(options.engine_cache),
+             signature(cuda)) {}
+
+template <class Problem>
+Engines::Choice Engines::choose_for(const Problem& problem) {
+  const std::vector<Candidate> candidates = cuda_.libraries->candidates(problem);
+  if (!measure_) return first(problem, candidates);
+  const std::string key = describe(problem), known = cache_.find(key);
+  for (const Candidate& candidate : candidates) {
+    if (candidate.name != known) continue;
+    if (auto plan = cuda_.libraries->build(problem, candidate)) return {std::move(plan), known};
+  }
+  Choice choice = fastest(problem, candidates);
+  cache_.keep(key, choice.name);
+  return choice;
+}
+
+template <class Problem>
+Engines::Choice Engines::first(const Problem& problem, const std::vector<Candidate>& candidates) {
+  Choice large;
+  for (const Candidate& candidate : candidates) {
+    auto plan = cuda_.libraries->build(problem, candidate);
+    if (plan && plan->workspace_bytes() <= workspace_limit) return {std::move(plan), candidate.name};
+    if (plan && !large.plan) large = {std::move(plan), candidate.name};
+  }
+  if (large.plan) return large;
+  throw std::runtime_error(cuda_.libraries->versions() + " has no engine for it among " +
+                           std::to_string(candidates.size()) + " proposals (" + describe(problem) + ")");
+}
+
+template <class Problem>
+Engines::Choice Engines::fastest(const Problem& problem, const std::vector<Candidate>& candidates) {
+  Choice best = first(problem, candidates);
+  try {
+    const OperandBytes bytes = operand_bytes(problem);
+    Stopwatch stopwatch(cuda_, bytes.inputs, bytes.output);
+    float least = std::numeric_limits<float>::infinity();
+    int compiled = 0;
+    for (const Candidate& candidate : candidates) {
+      if (candidate.compiles && ++compiled > compiled_candidates) continue;
+      auto plan = cuda_.libraries->build(problem, candidate);
+      if (!plan || plan->workspace_bytes() > workspace_limit) continue;
+      const float time = stopwatch.milliseconds(*plan);
+      if (time >= least) continue;
+      least = time;
+      best = {std::move(plan), candidate.name};
+    }
+  } catch (const std::bad_alloc&) {  // no room to measure: the best so far serves
+  }
+  return best;
+}
+
+template Engines::Choice Engines::choose_for(const Convolution&);
+template Engines::Choice Engines::choose_for(const Product&);
+
+}  // namespace node_cudnn::cuda

@@ -1,0 +1,55 @@
+// Which of a library's ways computes a node: the first that serves, or the fastest of several timed on this device.
+// Measured choices are kept in a file, one per device, driver, library versions and mode; others never see them.
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <string>
+
+#include "backend/cuda/libraries.h"
+
+namespace node_cudnn::cuda {
+
+// A problem as one line: the key of its choice.
+std::string describe(const Convolution& convolution);
+std::string describe(const Product& product);
+
+class EngineCache {
+ public:
+  // `signature`: one line with all that a choice depends on but the problem. A file that cannot be read or written, or
+  // belongs to another signature, only costs the measurement.
+  EngineCache(const std::filesystem::path& folder, const std::string& signature);
+
+  std::string find(const std::string& problem) const;  // a candidate's name, or empty
+  void keep(const std::string& problem, const std::string& candidate);
+
+ private:
+  std::filesystem::path file_;
+  std::map<std::string, std::string> choices_;
+};
+
+class Engines {
+ public:
+  struct Choice {
+    std::unique_ptr<Plan> plan;
+    std::string name;
+  };
+
+  Engines(Cuda& cuda, const BackendOptions& options);
+  Choice choose(const Convolution& convolution) { return choose_for(convolution); }
+  Choice choose(const Product& product) { return choose_for(product); }
+
+ private:
+  template <class Problem>
+  Choice choose_for(const Problem& problem);
+  template <class Problem>
+  Choice first(const Problem& problem, const std::vector<Candidate>& candidates);
+  template <class Problem>
+  Choice fastest(const Problem& problem, const std::vector<Candidate>& candidates);
+
+  Cuda& cuda_;
+  bool measure_;
+  EngineCache cache_;
+};
+
+}  // namespace node_cudnn::cuda

@@ -1,0 +1,55 @@
+// Matrix products through cuBLASLt.
+#include "backend/cuda/kernel.h"
+#include "backend/cuda/ops.h"
+#include "backend/cuda/planned.h"
+
+namespace node_cudnn::cuda {
+
+namespace {
+
+Product product(const Node& node, Pass pass, const ValueType& x, const ValueType& w, const ValueType& y) {
+  expect_float("x", x);
+  expect(x.shape.size() == 2, "x must be [N, I]; flatten it first");
+  expect(w.shape.size() == 2, "weight must be [O, I]");
+  expect(x.shape[1] == w.shape[1],
+         "x has " + std::to_string(x.shape[1]) + " features, weight expects " + std::to_string(w.shape[1]));
+  expect_type("y", y, plain(x.dtype, {x.shape[0], w.shape[0]}));
+  return {.pass = pass,
+          .dtype = x.dtype,
+          .result = pass == Pass::wgrad ? DType::float32 : x.dtype,
+          .n = x.shape[0],
+          .in = x.shape[1],
+          .out = w.shape[0],
+          .bias = node.inputs.size() == 3,
+          .tf32 = node.attributes.has("tf32") && node.attributes.flag("tf32")};
+}
+
+}  // namespace
+
+Prepared prepare_linear(Cuda& cuda, const Graph& graph, const Node& node) {
+  const bool biased = node.inputs.size() == 3;
+  expect_counts(node, biased ? 3 : 2, 1);
+  const ValueType &x = input_type(graph, node, 0), &w = input_type(graph, node, 1), &y = output_type(graph, node, 0);
+  const Product p = product(node, Pass::forward, x, w, y);
+  expect_type("weight", w, plain(x.dtype, w.shape));
+  if (biased) expect_type("bias", input_type(graph, node, 2), plain(DType::float32, {w.shape[0]}));
+  return planned(cuda, p);
+}
+
+Prepared prepare_linear_dgrad(Cuda& cuda, const Graph& graph, const Node& node) {
+  expect_counts(node, 2, 1);
+  const ValueType &dy = input_type(graph, node, 0), &w = input_type(graph, node, 1), &dx = output_type(graph, node, 0);
+  const Product p = product(node, Pass::dgrad, dx, w, dy);
+  expect_type("weight", w, plain(dy.dtype, w.shape));
+  return planned(cuda, p);
+}
+
+Prepared prepare_linear_wgrad(Cuda& cuda, const Graph& graph, const Node& node) {
+  expect_counts(node, 2, 1);
+  const ValueType &x = input_type(graph, node, 0), &dy = input_type(graph, node, 1), &dw = output_type(graph, node, 0);
+  const Product p = product(node, Pass::wgrad, x, dw, dy);
+  expect_type("dw", dw, plain(DType::float32, dw.shape));
+  return planned(cuda, p);
+}
+
+}  // namespace node_cudnn::cuda
