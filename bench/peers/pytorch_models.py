@@ -4,6 +4,7 @@ they have the network, else plain PyTorch written from the definition.
 
 from functools import partial
 
+import timm
 import torch
 import torchvision
 from torch import nn
@@ -154,11 +155,80 @@ IMAGENET = {"resnet18": (2, 2, 2, 2), "resnet34": (3, 4, 6, 3), "resnet50": (3, 
 IMAGENET |= {"resnet101": (3, 4, 23, 3), "resnet152": (3, 8, 36, 3)}
 
 
+SLIM_V2 = {"resnet50-v2": (3, 4, 6, 3), "resnet101-v2": (3, 4, 23, 3)}
+SLIM_V2 |= {"resnet152-v2": (3, 8, 36, 3), "resnet200-v2": (3, 24, 36, 3)}
+
+
 def imagenet_resnet(name, num_classes=1000):
     head, v1, _ = name.partition("-v1")
     if not v1:
         return getattr(torchvision.models, head)(num_classes=num_classes)
     return torchvision.models.ResNet(Bottleneck, IMAGENET[head], num_classes)
+
+
+def same_pool(x, size, stride, pool=F.max_pool2d):
+    """Pooling padded as TensorFlow does: ceil(n / stride) windows, the odd pixel behind."""
+    pads = []
+    for n in x.shape[:1:-1]:
+        total = max((-(-n // stride) - 1) * stride + size - n, 0)
+        pads += [total // 2, total - total // 2]
+    if pool is F.max_pool2d:
+        return pool(F.pad(x, pads, value=-torch.inf), size, stride)
+    shares = pool(F.pad(torch.ones_like(x[:1, :1]), pads), size, stride)
+    return pool(F.pad(x, pads), size, stride) / shares
+
+
+class PreActUnit(nn.Module):
+    """tf-slim's pre-activation bottleneck: a bias wherever no BN follows, the shortcut subsampled where depths agree."""
+
+    def __init__(self, inputs, outputs, stride):
+        super().__init__()
+        inner = outputs // 4
+        self.stride = stride
+        if inputs != outputs:
+            self.downsample = nn.ModuleDict({"conv": nn.Conv2d(inputs, outputs, 1, stride)})
+        self.norm1 = nn.BatchNorm2d(inputs)
+        self.conv1 = nn.Conv2d(inputs, inner, 1, bias=False)
+        self.norm2 = nn.BatchNorm2d(inner)
+        self.conv2 = nn.Conv2d(inner, inner, 3, stride, 1, bias=False)
+        self.norm3 = nn.BatchNorm2d(inner)
+        self.conv3 = nn.Conv2d(inner, outputs, 1)
+
+    def forward(self, x):
+        active = F.relu(self.norm1(x))
+        shortcut = self.downsample["conv"](active) if hasattr(self, "downsample") else x[..., :: self.stride, :: self.stride]
+        y = self.conv2(F.relu(self.norm2(self.conv1(active))))
+        return self.conv3(F.relu(self.norm3(y))) + shortcut
+
+
+class SlimResNetV2(nn.Module):
+    """Strides 2, 2, 2, 1 in the last unit of the four stages."""
+
+    def __init__(self, units, num_classes=1000, width=64, root=True, global_pool=True):
+        super().__init__()
+        self.root, self.global_pool = root, global_pool
+        if root:
+            self.stem = nn.ModuleDict({"conv": nn.Conv2d(3, width, 7, 2, 3)})
+        inputs, stages = width if root else 3, []
+        for i, (count, stride) in enumerate(zip(units, (2, 2, 2, 1))):
+            outputs, blocks = 4 * width * 2**i, []
+            for unit in range(count):
+                blocks.append(PreActUnit(inputs, outputs, stride if unit == count - 1 else 1))
+                inputs = outputs
+            stages.append(nn.ModuleDict({"blocks": nn.Sequential(*blocks)}))
+        self.stages = nn.ModuleList(stages)
+        self.norm = nn.BatchNorm2d(inputs)
+        self.head = nn.ModuleDict({"fc": nn.Conv2d(inputs, num_classes, 1)})
+
+    def forward(self, x):
+        if self.root:
+            x = same_pool(self.stem["conv"](x), 3, 2)
+        for stage in self.stages:
+            x = stage["blocks"](x)
+        x = F.relu(self.norm(x))
+        if not self.global_pool:
+            return self.head["fc"](x)
+        return self.head["fc"](x.mean((2, 3), keepdim=True)).flatten(1)
 
 
 def initialise(module):
@@ -170,6 +240,10 @@ def build(name, num_classes=None):
     """With as many classes as the network was made for, unless `num_classes` says otherwise."""
     if name.partition("-v1")[0] in IMAGENET:
         return imagenet_resnet(name, num_classes or 1000)
+    if name.startswith("resnetv2_"):
+        return timm.create_model(name, num_classes=num_classes or 1000)
+    if name in SLIM_V2:
+        return SlimResNetV2(SLIM_V2[name], num_classes or 1000)
     if name == "resnet18-small":
         return SmallResNet18(num_classes or 10)
     if name.startswith("cifar-plain"):

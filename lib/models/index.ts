@@ -10,4 +10,13 @@ export {
   resnet101,
   resnet152,
 } from './resnet.ts';
+export {
+  ResNetV2,
+  type ResNetV2Options,
+  resnet50V2,
+  resnet101V2,
+  resnet152V2,
+  resnet200V2,
+  type TimmResNetV2Options,
+} from './resnet-v2.ts';
 export { type ResNet18SmallOptions, resnet18Small } from './resnet18-small.ts';

@@ -3,6 +3,7 @@ import { ArgumentError, checkOptions, closest } from '../graph/index.ts';
 import type { Module } from '../nn/index.ts';
 import { cifarPlain, cifarResNet } from './cifar-resnet.ts';
 import { resnet18, resnet34, resnet50, resnet101, resnet152 } from './resnet.ts';
+import { resnet50V2, resnet101V2, resnet152V2, resnet200V2 } from './resnet-v2.ts';
 import { resnet18Small } from './resnet18-small.ts';
 
 export interface ModelOptions {
@@ -37,6 +38,12 @@ const models: ReadonlyMap<string, Entry> = new Map<string, Entry>([
     imageNet(name, build),
     imageNet(`${name}-v1`, (options) => build({ ...options, variant: 'v1' })),
   ]),
+  imageNet('resnet50-v2', resnet50V2),
+  imageNet('resnet101-v2', resnet101V2),
+  imageNet('resnet152-v2', resnet152V2),
+  imageNet('resnet200-v2', resnet200V2),
+  imageNet('resnetv2_50', (options) => resnet50V2({ ...options, variant: 'timm' })),
+  imageNet('resnetv2_101', (options) => resnet101V2({ ...options, variant: 'timm' })),
 ]);
 
 function cifar(name: string, build: Build): [string, Entry] {

@@ -39,6 +39,12 @@ class ResNet(pytorch_models.torchvision.models.ResNet):
         return super()._make_layer(block, planes // 4, *args, **options)
 
 
+def timm_v2():
+    """A quarter of the channels, too."""
+    options = {"channels": (64, 128, 256, 512), "stem_chs": 16, "num_classes": CLASSES}
+    return pytorch_models.timm.create_model("resnetv2_50", layers=(2, 2, 1, 1), **options)
+
+
 TORCHVISION = pytorch_models.torchvision.models.resnet
 
 # name: (the network, the shape of its input)
@@ -46,6 +52,9 @@ CASES = {
     "resnet-basic": (partial(ResNet, TORCHVISION.BasicBlock, 1, 2, 1, 1), (4, 3, 33, 33)),
     "resnet-v1.5": (partial(ResNet, TORCHVISION.Bottleneck, 1, 2, 1, 1), (4, 3, 33, 33)),
     "resnet-v1": (partial(ResNet, pytorch_models.Bottleneck, 1, 2, 1, 1), (4, 3, 33, 33)),
+    "resnetv2-slim": (lambda: pytorch_models.SlimResNetV2((2, 2, 1, 1), CLASSES, 16), (4, 3, 50, 50)),
+    "resnetv2-slim-map": (lambda: pytorch_models.SlimResNetV2((1, 2), CLASSES, 16, False, False), (4, 3, 11, 11)),
+    "resnetv2-timm": (timm_v2, (4, 3, 50, 50)),
     "resnet18-small": (lambda: pytorch_models.SmallResNet18(CLASSES, width=16), (4, 3, 15, 15)),
     "cifar-plain14": (lambda: pytorch_models.build("cifar-plain14", CLASSES), (4, 3, 17, 17)),
 }
@@ -73,7 +82,7 @@ def answers(make, shape):
     with torch.no_grad():
         evaluation = model.eval()(x)
     logits = model.train()(x)
-    loss = F.cross_entropy(logits, labels)
+    loss = F.cross_entropy(logits.flatten(2).mean(2) if logits.ndim == 4 else logits, labels)
     loss.backward()
     return {
         "shape": shape,

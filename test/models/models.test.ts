@@ -39,8 +39,19 @@ describe('parameters', () => {
     ['resnet50-v1', 25_557_032],
     ['resnet101', 44_549_160],
     ['resnet152', 60_192_808],
+    // timm, results of its own benchmark: 25.55 and 44.54 million.
+    ['resnetv2_50', 25_549_352],
+    ['resnetv2_101', 44_541_480],
+    // Keras Applications, ResNet50V2 and ResNet101V2, "Trainable params": tf-slim's networks with their biases.
+    ['resnet50-v2', 25_568_360],
+    ['resnet101-v2', 44_577_896],
   ])('of %s number %i as published', (name, parameters) => {
     expect(countOf(name)).toBe(parameters);
+  });
+
+  it('of resnet152-v2 with its running statistics number 60,380,648, as Keras Applications counts', () => {
+    const tensors = [...createModel('resnet152-v2').namedParameters(), ...createModel('resnet152-v2').namedBuffers()];
+    expect(tensors.reduce((sum, [, { shape }]) => sum + elements(shape), 0)).toBe(60_380_648);
   });
 
   // He et al. 2015, table 6: 0.27, 0.46, 0.66, 0.85 and 1.7 million; to the last digit as counted by
