@@ -43,6 +43,7 @@ struct BackendOptions {
 
   // Of CUDA.
   bool deterministic = false;   // equal runs give equal bits
+  bool tf32 = false;            // float32 products may round their operands to tf32
   bool measure_engines = true;  // else the library's first proposal is taken
   std::string libraries;        // the folder of cuDNN and cuBLASLt; empty: searched for
   std::string engine_cache;     // the folder where measured choices are kept; empty: the user's cache

@@ -31,8 +31,14 @@ std::string folder_of_addon() {
   return (error ? std::filesystem::path(info.dli_fname) : path).parent_path().string();
 }
 
-std::string cure_for(const std::string& kind) {
-  if (kind == "cuda") return "this build of node-cudnn has no CUDA back end; use the device 'cpu'";
+std::string cure_for(const std::string& kind, const std::string& path) {
+  if (kind == "cuda") {
+    std::string why;  // as the build found it
+    std::getline(std::ifstream(path + ".missing"), why);
+    return "this build of node-cudnn has no CUDA back end" + (why.empty() ? "" : ": " + why) +
+           "; run `scripts/setup --cuda`, or install a CUDA toolkit 12 or 13 and cuDNN 9.11 or later, then " +
+           "`npm run build:native`; or use the device 'cpu'";
+  }
   return "this build of node-cudnn has no CPU back end, because oneDNN 3.2 or later was not found when it was built; "
          "run `scripts/setup`, or set ONEDNN_ROOT, then `npm run build:native`";
 }
@@ -56,7 +62,7 @@ PlugIn load(const std::string& kind) {
   BackendInfo& info = plug_in.info;
   std::error_code error;
   if (!std::filesystem::exists(info.path, error)) {
-    info.reason = cure_for(kind) + " (there is no " + info.path + ")";
+    info.reason = cure_for(kind, info.path) + " (there is no " + info.path + ")";
     return plug_in;
   }
   if (is_truncated(info.path)) {

@@ -56,6 +56,7 @@ Cuda describe_device(const BackendOptions& options) {
   Cuda cuda;
   cuda.ordinal = options.ordinal;
   cuda.deterministic = options.deterministic;
+  cuda.tf32 = options.tf32;
   cudaDeviceProp properties;
   check(cudaGetDeviceProperties(&properties, cuda.ordinal), "cudaGetDeviceProperties");
   cuda.name = properties.name;

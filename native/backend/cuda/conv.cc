@@ -20,7 +20,8 @@ void expect_channels(const ValueType& x, const ValueType& w, const ValueType& y,
          "y must be [" + std::to_string(x.shape[0]) + ", " + std::to_string(w.shape[0]) + ", ...]");
 }
 
-Convolution convolution(const Node& node, Pass pass, const ValueType& x, const ValueType& w, const ValueType& y) {
+Convolution convolution(const Cuda& cuda, const Node& node, Pass pass, const ValueType& x, const ValueType& w,
+                        const ValueType& y) {
   expect_activation("x", x);
   expect_activation("y", y);
   expect(x.dtype == y.dtype, "x and y must have one dtype");
@@ -42,7 +43,7 @@ Convolution convolution(const Node& node, Pass pass, const ValueType& x, const V
           .padding = {h.before, v.before, h.after, v.after},
           .groups = groups,
           .bias = node.inputs.size() == 3,
-          .tf32 = node.attributes.has("tf32") && node.attributes.flag("tf32")};
+          .tf32 = cuda.tf32 && x.dtype == DType::float32};
 }
 
 }  // namespace
@@ -51,7 +52,7 @@ Prepared prepare_conv2d(Cuda& cuda, const Graph& graph, const Node& node) {
   const bool biased = node.inputs.size() == 3;
   expect_counts(node, biased ? 3 : 2, 1);
   const ValueType &x = input_type(graph, node, 0), &w = input_type(graph, node, 1), &y = output_type(graph, node, 0);
-  const Convolution c = convolution(node, Pass::forward, x, w, y);
+  const Convolution c = convolution(cuda, node, Pass::forward, x, w, y);
   expect_type("weight", w, {x.dtype, Format::filter, w.shape});
   if (biased) expect_type("bias", input_type(graph, node, 2), plain(DType::float32, {w.shape[0]}));
   return planned(cuda, c);
@@ -60,7 +61,7 @@ Prepared prepare_conv2d(Cuda& cuda, const Graph& graph, const Node& node) {
 Prepared prepare_conv2d_dgrad(Cuda& cuda, const Graph& graph, const Node& node) {
   expect_counts(node, 2, 1);
   const ValueType &dy = input_type(graph, node, 0), &w = input_type(graph, node, 1), &dx = output_type(graph, node, 0);
-  const Convolution c = convolution(node, Pass::dgrad, dx, w, dy);
+  const Convolution c = convolution(cuda, node, Pass::dgrad, dx, w, dy);
   expect_type("weight", w, {dy.dtype, Format::filter, w.shape});
   return planned(cuda, c);
 }
@@ -68,7 +69,7 @@ Prepared prepare_conv2d_dgrad(Cuda& cuda, const Graph& graph, const Node& node) 
 Prepared prepare_conv2d_wgrad(Cuda& cuda, const Graph& graph, const Node& node) {
   expect_counts(node, 2, 1);
   const ValueType &x = input_type(graph, node, 0), &dy = input_type(graph, node, 1), &dw = output_type(graph, node, 0);
-  const Convolution c = convolution(node, Pass::wgrad, x, dw, dy);
+  const Convolution c = convolution(cuda, node, Pass::wgrad, x, dw, dy);
   expect_type("dw", dw, {DType::float32, Format::filter, dw.shape});
   return planned(cuda, c);
 }

@@ -37,6 +37,7 @@ struct Cuda {
   int multiprocessors = 0;
   size_t l2_bytes = 0;
   bool deterministic = false;     // no atomics, no engine whose sums depend on timing
+  bool tf32 = false;              // float32 products may round their operands to tf32
   cudaStream_t stream = nullptr;  // all kernels run here, in order
   Fault* fault = nullptr;         // in device memory
   FaultSites* fault_sites = nullptr;

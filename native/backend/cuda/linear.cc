@@ -7,7 +7,8 @@ namespace node_cudnn::cuda {
 
 namespace {
 
-Product product(const Node& node, Pass pass, const ValueType& x, const ValueType& w, const ValueType& y) {
+Product product(const Cuda& cuda, const Node& node, Pass pass, const ValueType& x, const ValueType& w,
+                const ValueType& y) {
   expect_float("x", x);
   expect(x.shape.size() == 2, "x must be [N, I]; flatten it first");
   expect(w.shape.size() == 2, "weight must be [O, I]");
@@ -21,7 +22,7 @@ Product product(const Node& node, Pass pass, const ValueType& x, const ValueType
           .in = x.shape[1],
           .out = w.shape[0],
           .bias = node.inputs.size() == 3,
-          .tf32 = node.attributes.has("tf32") && node.attributes.flag("tf32")};
+          .tf32 = cuda.tf32 && x.dtype == DType::float32};
 }
 
 }  // namespace
@@ -30,7 +31,7 @@ Prepared prepare_linear(Cuda& cuda, const Graph& graph, const Node& node) {
   const bool biased = node.inputs.size() == 3;
   expect_counts(node, biased ? 3 : 2, 1);
   const ValueType &x = input_type(graph, node, 0), &w = input_type(graph, node, 1), &y = output_type(graph, node, 0);
-  const Product p = product(node, Pass::forward, x, w, y);
+  const Product p = product(cuda, node, Pass::forward, x, w, y);
   expect_type("weight", w, plain(x.dtype, w.shape));
   if (biased) expect_type("bias", input_type(graph, node, 2), plain(DType::float32, {w.shape[0]}));
   return planned(cuda, p);
@@ -39,7 +40,7 @@ Prepared prepare_linear(Cuda& cuda, const Graph& graph, const Node& node) {
 Prepared prepare_linear_dgrad(Cuda& cuda, const Graph& graph, const Node& node) {
   expect_counts(node, 2, 1);
   const ValueType &dy = input_type(graph, node, 0), &w = input_type(graph, node, 1), &dx = output_type(graph, node, 0);
-  const Product p = product(node, Pass::dgrad, dx, w, dy);
+  const Product p = product(cuda, node, Pass::dgrad, dx, w, dy);
   expect_type("weight", w, plain(dy.dtype, w.shape));
   return planned(cuda, p);
 }
@@ -47,7 +48,7 @@ Prepared prepare_linear_dgrad(Cuda& cuda, const Graph& graph, const Node& node) 
 Prepared prepare_linear_wgrad(Cuda& cuda, const Graph& graph, const Node& node) {
   expect_counts(node, 2, 1);
   const ValueType &x = input_type(graph, node, 0), &dy = input_type(graph, node, 1), &dw = output_type(graph, node, 0);
-  const Product p = product(node, Pass::wgrad, x, dw, dy);
+  const Product p = product(cuda, node, Pass::wgrad, x, dw, dy);
   expect_type("dw", dw, plain(DType::float32, dw.shape));
   return planned(cuda, p);
 }
