@@ -114,6 +114,8 @@ export interface NativePicture {
   readonly offset: readonly [left: number, top: number];
   /** Mirrors the result, left to right. */
   readonly flip?: boolean;
+  /** Changes of the result's colours, in this order; factor 1 is none (Pillow's ImageEnhance). */
+  readonly adjust?: readonly (readonly [quality: 'brightness' | 'contrast' | 'saturation', factor: number])[];
 }
 
 export interface NativePictureOptions {

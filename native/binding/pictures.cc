@@ -1,5 +1,6 @@
 #include "binding/pictures.h"
 
+#include <algorithm>
 #include <optional>
 
 #include "binding/arguments.h"
@@ -13,6 +14,7 @@ namespace {
 
 constexpr int64_t most_side = 1 << 16;
 constexpr int64_t most_target_side = 1 << 14;
+constexpr int64_t most_scaled_side = 1 << 25;  // a strip of a picture, its short side scaled
 constexpr int64_t most_threads = 1024;
 
 struct Picture {
@@ -72,10 +74,37 @@ bool flag(const Napi::Object& owner, const char* key, const std::string& what) {
   return value.IsBoolean() && value.As<Napi::Boolean>().Value();
 }
 
+image::Adjustment read_adjustment(Napi::Value value, const std::string& what) {
+  const char* names[] = {"brightness", "contrast", "saturation"};
+  auto pair = object(value, what);
+  const std::string name = text(pair.Get(uint32_t{0}), what + "[0]");
+  const auto* found = std::find(std::begin(names), std::end(names), name);
+  if (found == std::end(names))
+    throw Error(ErrorCode::argument,
+                what + "[0]: expected 'brightness', 'contrast' or 'saturation', got '" + name + "'");
+  Napi::Value factor = pair.Get(uint32_t{1});
+  const double number = factor.IsNumber() ? factor.As<Napi::Number>().DoubleValue() : -1;
+  if (!(number >= 0 && number <= 1000))
+    throw Error(ErrorCode::argument, what + "[1]: expected a number from 0 to 1000, got " + show(factor));
+  return {static_cast<image::Quality>(found - names), static_cast<float>(number)};
+}
+
+std::vector<image::Adjustment> read_adjustments(const Napi::Object& from, const std::string& what) {
+  std::vector<image::Adjustment> adjustments;
+  Napi::Value value = from.Get("adjust");
+  if (value.IsUndefined()) return adjustments;
+  const std::string name = what + ".adjust";
+  if (!value.IsArray()) throw Error(ErrorCode::argument, name + ": expected an array, got " + show(value));
+  auto list = value.As<Napi::Array>();
+  for (uint32_t i = 0; i < list.Length(); ++i)
+    adjustments.push_back(read_adjustment(list.Get(i), name + "[" + std::to_string(i) + "]"));
+  return adjustments;
+}
+
 image::Request read_request(const Napi::Object& from, const std::string& what, const image::Size& size) {
   const std::vector<int> box = integers(from, "box", what, 4, most_side);
-  const std::vector<int> scaled = integers(from, "scaled", what, 2, most_target_side);
-  const std::vector<int> offset = integers(from, "offset", what, 2, most_target_side);
+  const std::vector<int> scaled = integers(from, "scaled", what, 2, most_scaled_side);
+  const std::vector<int> offset = integers(from, "offset", what, 2, most_scaled_side);
   if (box[2] < 1 || box[3] < 1) throw Error(ErrorCode::argument, what + ".box: the box is empty");
   if (offset[0] + size.width > scaled[0] || offset[1] + size.height > scaled[1]) {
     throw Error(ErrorCode::argument, what + ": " + std::to_string(size.width) + "x" + std::to_string(size.height) +
@@ -86,7 +115,8 @@ image::Request read_request(const Napi::Object& from, const std::string& what, c
   return {{box[0], box[1], box[2], box[3]},
           {scaled[0], scaled[1]},
           {offset[0], offset[1], size.width, size.height},
-          flag(from, "flip", what)};
+          flag(from, "flip", what),
+          read_adjustments(from, what)};
 }
 
 image::Size read_raw_size(const Napi::Object& from, const std::string& what, const image::Box& box) {

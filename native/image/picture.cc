@@ -81,7 +81,7 @@ void write_row(const float* line, const Resampling& columns, const Request& requ
 }  // namespace
 
 void read_picture(RowReader& reader, const Request& request, Filter filter, uint8_t* target) {
-  const auto& [box, scaled, window, flip] = request;
+  const auto& [box, scaled, window, flip, adjustments] = request;
   const Size size = reader.size();
   check(request, size);
   const int by = reader.shrink(divisor_for(request));
@@ -97,6 +97,8 @@ void read_picture(RowReader& reader, const Request& request, Filter filter, uint
       add_row(band.row(rows.begin(y) + k), rows.weights(y)[k], line.data(), line.size());
     write_row(line.data(), columns, request, target + static_cast<size_t>(y) * static_cast<size_t>(window.width) * 3);
   }
+  const size_t pixels = static_cast<size_t>(window.width) * static_cast<size_t>(window.height);
+  for (const Adjustment& adjustment : adjustments) adjust(target, pixels, adjustment);
 }
 
 }  // namespace node_cudnn::image

@@ -1,16 +1,20 @@
-// From an encoded picture to the pixels that a network sees: cut, resized, mirrored.
+// From an encoded picture to the pixels that a network sees: cut, resized, mirrored, recoloured.
 #pragma once
 
+#include <vector>
+
+#include "image/color.h"
 #include "image/reader.h"
 #include "image/resample.h"
 
 namespace node_cudnn::image {
 
 struct Request {
-  Box box;      // of the picture: what is cut out
-  Size scaled;  // to what the box is resized
-  Box window;   // of that: what is wanted
-  bool flip;    // left to right
+  Box box;                              // of the picture: what is cut out
+  Size scaled;                          // to what the box is resized
+  Box window;                           // of that: what is wanted
+  bool flip;                            // left to right
+  std::vector<Adjustment> adjustments;  // of the result, in this order
 };
 
 // Writes uint8 [window.height, window.width, 3]. Throws PictureError.
