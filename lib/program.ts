@@ -1,4 +1,4 @@
-// From a graph to a program on a device. The only file that opens native.ts.
+// From a graph to a program on a device. Opens native.ts, as only data/picture-reader.ts does besides.
 import {
   ArgumentError,
   checkOptions,

@@ -124,6 +124,11 @@ async function decode(bytes: Uint8Array, channels: 1 | 3, size?: readonly [numbe
   return image.raw({ depth: 'uchar' }).toBuffer({ resolveWithObject: true });
 }
 
+/** Pixels of the whole picture, uint8 [height, width, 3]. */
+export function decodeWhole(bytes: Uint8Array) {
+  return decode(bytes, 3);
+}
+
 function keepOnly(pixels: Uint8Array, bytes: number, indices: readonly number[]): Uint8Array {
   const kept = new Uint8Array(bytes * indices.length);
   for (const [to, from] of indices.entries()) kept.set(pixels.subarray(from * bytes, (from + 1) * bytes), to * bytes);

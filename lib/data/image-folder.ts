@@ -10,17 +10,26 @@ const LAYOUT =
   'Lay it out as train/<class>/<picture> and test/<class>/<picture> (or val), or give the binary files of CIFAR ' +
   '(data_batch_1.bin ... or train.bin) or of MNIST (train-images-idx3-ubyte ...)';
 
-interface Split {
+interface Named {
+  readonly name: string;
+}
+
+/** What is asked for names alone. */
+export interface Listing<File extends Named> extends Pick<FileSource, 'path' | 'folders' | 'locate'> {
+  readonly files: readonly File[];
+}
+
+interface Split<File extends Named> {
   /** Where it lies in the source. */
   readonly folder: string;
-  readonly files: readonly SourceFile[];
+  readonly files: readonly File[];
   readonly labels: Int32Array;
 }
 
-interface Layout {
+interface Layout<File extends Named> {
   readonly classes: readonly string[];
-  readonly train: Split;
-  readonly test: Split;
+  readonly train: Split<File>;
+  readonly test: Split<File>;
 }
 
 /** train/ and test/ (else val/) with one folder a class; the classes are the folder names of train/, sorted. */
@@ -32,7 +41,7 @@ export async function readImageFolder(source: FileSource, name: string, options:
 }
 
 /** Finds splits, classes and pictures by their names alone; the source may have one leading folder. */
-export function imageFolderLayout(source: FileSource): Layout {
+export function imageFolderLayout<File extends Named>(source: Listing<File>): Layout<File> {
   const trainFolder = findTrain(source);
   const root = posix.dirname(trainFolder);
   const testFolder = TEST_SPLITS.map((split) => posix.join(root, split)).find((path) => source.folders.includes(path));
@@ -50,7 +59,7 @@ export function imageFolderLayout(source: FileSource): Layout {
   return { classes, train, test };
 }
 
-function findTrain(source: FileSource): string {
+function findTrain(source: Listing<Named>): string {
   const found = source.folders.filter((folder) => posix.basename(folder) === 'train' && folder.split('/').length <= 2);
   const depth = Math.min(...found.map((folder) => folder.split('/').length));
   const [first, second] = found.filter((folder) => folder.split('/').length === depth);
@@ -60,20 +69,20 @@ function findTrain(source: FileSource): string {
   return first;
 }
 
-function contents(source: FileSource): string {
+function contents(source: Listing<Named>): string {
   const top = new Set([...source.folders, ...source.files.map((file) => file.name)].map((name) => name.split('/')[0]));
   const names = [...top].sort().slice(0, 8).join(', ');
   return top.size === 0 ? 'it is empty' : `it holds ${names}${top.size > 8 ? ' ...' : ''}`;
 }
 
-function childFolders(source: FileSource, folder: string): string[] {
+function childFolders(source: Listing<Named>, folder: string): string[] {
   return source.folders
     .filter((name) => posix.dirname(name) === folder && !isHidden(posix.basename(name)))
     .map((name) => posix.basename(name))
     .sort(byName);
 }
 
-function collect(source: FileSource, folder: string, classes: readonly string[]): Split {
+function collect<File extends Named>(source: Listing<File>, folder: string, classes: readonly string[]): Split<File> {
   const labelOf = new Map(classes.map((name, label) => [posix.join(folder, name), label]));
   const found = source.files
     .filter(({ name }) => labelOf.has(posix.dirname(name)) && EXTENSIONS.includes(posix.extname(name).toLowerCase()))
@@ -82,7 +91,7 @@ function collect(source: FileSource, folder: string, classes: readonly string[])
   return { folder, files: found.map(({ file }) => file), labels: Int32Array.from(found, ({ label }) => label) };
 }
 
-function checkTestClasses(source: FileSource, testFolder: string, classes: readonly string[]): void {
+function checkTestClasses(source: Listing<Named>, testFolder: string, classes: readonly string[]): void {
   const unknown = childFolders(source, testFolder).find((name) => !classes.includes(name));
   if (unknown !== undefined)
     throw new DataError(
@@ -92,7 +101,7 @@ function checkTestClasses(source: FileSource, testFolder: string, classes: reado
     );
 }
 
-function emptyClass(source: FileSource, folder: string): DataError {
+function emptyClass(source: Listing<Named>, folder: string): DataError {
   const other = source.files.find(({ name }) => name.startsWith(`${folder}/`));
   const problem = other === undefined ? 'is empty' : `holds no pictures, but ${posix.basename(other.name)}`;
   return new DataError(source.locate(folder), problem, `Put pictures there (${EXTENSIONS.join(', ')}), or remove it`);
@@ -100,7 +109,7 @@ function emptyClass(source: FileSource, folder: string): DataError {
 
 async function decodeSplit(
   source: FileSource,
-  split: Split,
+  split: Split<SourceFile>,
   classes: readonly string[],
   name: string,
   options: DecodeOptions,

@@ -1,8 +1,25 @@
 export { DataError } from './errors.ts';
-export { type Batch, type BatchOptions, batchStream, loadBatches, type Sample, type Samples } from './loader.ts';
+export { type BatchOptions, batchStream, loadBatches, type Sample, type Samples } from './loader.ts';
 export { dataSetNames, type OpenDataSetOptions, openDataSet } from './open.ts';
-export { readImages } from './read-images.ts';
+export { type OpenStreamOptions, openStream } from './open-stream.ts';
+export { type EvaluationOptions, readForEvaluation, readImages } from './read-images.ts';
 export { Sampler, type SamplerOptions } from './sampler.ts';
 export { type ChannelStatistics, channelStatistics } from './statistics.ts';
 export { type SyntheticOptions, syntheticDataSet } from './synthetic.ts';
-export type { DataProgress, DataSet, ImageSet, OnProgress } from './types.ts';
+export {
+  type EvaluationTransform,
+  type Interpolation,
+  interpolations,
+  type TrainingTransform,
+} from './transforms.ts';
+export type {
+  Batch,
+  BatchOrder,
+  DataProgress,
+  DataSet,
+  ImageSet,
+  OnProgress,
+  PictureSet,
+  StreamedDataSet,
+  StreamedSet,
+} from './types.ts';

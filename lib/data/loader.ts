@@ -1,8 +1,4 @@
-/** Pictures and labels of one step: uint8 [n, height, width, channels] and n class indices. */
-export interface Batch {
-  readonly images: Uint8Array;
-  readonly labels: Int32Array;
-}
+import type { Batch } from './types.ts';
 
 /** Pictures that are read one at a time, by index: what a user's own data set implements. */
 export interface Samples {
@@ -31,15 +27,26 @@ export async function* loadBatches(samples: Samples, options: BatchOptions): Asy
   checkPositive('prefetch', prefetch, 0);
   const order = options.order ?? Int32Array.from({ length: samples.count }, (_, i) => i);
   const batches = dropLast ? Math.floor(order.length / batchSize) : Math.ceil(order.length / batchSize);
-  const waiting: Promise<Batch>[] = [];
-  for (let next = 0, yielded = 0; yielded < batches; yielded++) {
-    for (; next < batches && next <= yielded + prefetch; next++) {
-      const batch = readBatch(samples, order.subarray(next * batchSize, (next + 1) * batchSize));
+  const read = (i: number) => readBatch(samples, order.subarray(i * batchSize, (i + 1) * batchSize));
+  yield* readAhead(0, batches, prefetch, read);
+}
+
+/** What `read` gives for from .. to - 1, in order, `ahead` more than the one in use being under way. */
+export async function* readAhead<T>(
+  from: number,
+  to: number,
+  ahead: number,
+  read: (index: number) => Promise<T>,
+): AsyncGenerator<T, void, void> {
+  const waiting: Promise<T>[] = [];
+  for (let next = from, yielded = from; yielded < to; yielded++) {
+    for (; next < to && next <= yielded + ahead; next++) {
+      const reading = read(next);
       // A failure is reported when its turn comes; until then it is no unhandled rejection.
-      batch.catch(() => undefined);
-      waiting.push(batch);
+      reading.catch(() => undefined);
+      waiting.push(reading);
     }
-    yield await (waiting.shift() as Promise<Batch>);
+    yield await (waiting.shift() as Promise<T>);
   }
 }
 

@@ -25,18 +25,24 @@ export interface FileSource {
 const MAX_DEPTH = 4;
 const STATS_AT_ONCE = 32;
 
-export async function folderSource(path: string): Promise<FileSource> {
+/** Names alone, sorted: a folder of millions of files is listed without asking for each one's size. */
+export async function listFolder(path: string): Promise<{ readonly names: string[]; readonly folders: string[] }> {
   const names: string[] = [];
   const folders: string[] = [];
   await walk(path, '', 1, names, folders);
-  const files = new Array<SourceFile>(names.sort(byName).length);
+  return { names: names.sort(byName), folders: folders.sort(byName) };
+}
+
+export async function folderSource(path: string): Promise<FileSource> {
+  const { names, folders } = await listFolder(path);
+  const files = new Array<SourceFile>(names.length);
   await inParallel(names.length, STATS_AT_ONCE, async (i) => {
     const name = names[i] as string;
     const { size, mtimeMs } = await stat(join(path, name));
     files[i] = { name, size, modified: mtimeMs };
   });
   const locate = (name: string) => join(path, name);
-  return { path, files, folders: folders.sort(byName), locate, read: (file) => readWhole(locate(file.name)) };
+  return { path, files, folders, locate, read: (file) => readWhole(locate(file.name)) };
 }
 
 async function walk(root: string, folder: string, depth: number, names: string[], folders: string[]): Promise<void> {
@@ -59,7 +65,7 @@ async function linkTarget(path: string) {
   }
 }
 
-async function readWhole(path: string): Promise<Uint8Array> {
+export async function readWhole(path: string): Promise<Uint8Array> {
   try {
     return await readFile(path);
   } catch (cause) {
