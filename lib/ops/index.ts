@@ -1,3 +1,4 @@
+export { type AdamUpdateOptions, adamUpdate } from './adam.ts';
 export { add } from './add.ts';
 export { type AugmentOptions, augment } from './augment.ts';
 export { type BatchNormInferenceOptions, type BatchNormOptions, batchNorm, batchNormInference } from './batch_norm.ts';
@@ -6,9 +7,11 @@ export type { Padding, Pair } from './check.ts';
 export { clipGradNorm } from './clip.ts';
 export { concat } from './concat.ts';
 export { type Conv2dOptions, conv2d } from './conv.ts';
+export { type EmaUpdateOptions, emaUpdate } from './ema.ts';
 export { fill } from './fill.ts';
 export { flatten } from './flatten.ts';
 export { gather } from './gather.ts';
+export { type LarsUpdateOptions, larsUpdate } from './lars.ts';
 export { type LinearOptions, linear } from './linear.ts';
 export { type CrossEntropyOptions, probabilities, softmaxCrossEntropy } from './loss.ts';
 export { increment, ringWrite, topkCorrect } from './metrics.ts';
@@ -18,6 +21,7 @@ export { type SgdUpdateOptions, sgdUpdate } from './sgd.ts';
 export { sigmoid } from './sigmoid.ts';
 export { type SubsamplePadOptions, subsamplePad } from './subsample.ts';
 export { tanh } from './tanh.ts';
+export type { UpdateOptions } from './update.ts';
 export type { WindowOptions } from './window.ts';
 
 import './batch_norm_fused.ts';

@@ -50,6 +50,46 @@ export function cosine(options: CosineOptions): Schedule {
   return (at) => anneal(base, minimum, Math.min(at / totalSteps, 1));
 }
 
+export interface ExponentialOptions {
+  readonly base: number;
+  /** The rate is multiplied by this every decaySteps. */
+  readonly rate: number;
+  /** Default 1. */
+  readonly decaySteps?: number;
+  /** Whether the rate falls only at whole multiples of decaySteps. Default false. */
+  readonly staircase?: boolean;
+}
+
+/** base · rate^(step / decaySteps); with decaySteps 1 torch's ExponentialLR, with staircase its StepLR. */
+export function exponential(options: ExponentialOptions): Schedule {
+  checkOptions('exponential', options, ['base', 'rate', 'decaySteps', 'staircase']);
+  const { base, rate, decaySteps = 1, staircase = false } = options;
+  checkRate('exponential', 'base', base);
+  checkPositive('exponential', 'rate', rate);
+  checkPositive('exponential', 'decaySteps', decaySteps);
+  return (at) => base * rate ** (staircase ? Math.floor(at / decaySteps) : at / decaySteps);
+}
+
+export interface PolynomialOptions {
+  readonly base: number;
+  readonly totalSteps: number;
+  /** Default 1: a straight line. */
+  readonly power?: number;
+  /** The rate at the end. Default 0. */
+  readonly minimum?: number;
+}
+
+/** minimum + (base - minimum) · (1 - step / totalSteps)^power, as torch's PolynomialLR; minimum ever after. */
+export function polynomial(options: PolynomialOptions): Schedule {
+  checkOptions('polynomial', options, ['base', 'totalSteps', 'power', 'minimum']);
+  const { base, totalSteps, power = 1, minimum = 0 } = options;
+  checkRate('polynomial', 'base', base);
+  checkRate('polynomial', 'minimum', minimum);
+  checkPositive('polynomial', 'power', power);
+  checkCount('polynomial', 'totalSteps', totalSteps, 1);
+  return (at) => minimum + (base - minimum) * (1 - Math.min(at / totalSteps, 1)) ** power;
+}
+
 export interface OneCycleOptions {
   readonly peak: number;
   readonly totalSteps: number;

@@ -1,61 +1,30 @@
-import { ArgumentError, checkOptions, type Graph, type Value } from '../graph/index.ts';
-import { clipGradNorm, sgdUpdate } from '../ops/index.ts';
-import type { DecayRule, Optimizer } from './optimizer.ts';
+import { checkOptions } from '../graph/index.ts';
+import { sgdUpdate } from '../ops/index.ts';
+import { groupsOf, NumberCheck, type Optimizer, type OptimizerOptions, stateOf } from './optimizer.ts';
 
-export interface SgdOptions {
+/** Weight decay is an L2 penalty, added to the gradient; by default all parameters decay, as in He et al. 2015. */
+export interface SgdOptions extends OptimizerOptions {
   /** Default 0. */
   readonly momentum?: number;
   /** Default false. */
   readonly nesterov?: boolean;
-  /** L2 penalty, added to the gradient. Default 0. */
-  readonly weightDecay?: number;
-  /** Which parameters decay. Default: all, as in He et al. 2015. */
-  readonly decay?: DecayRule;
-  /** Gradients are scaled down to this common norm where they exceed it. */
-  readonly maxNorm?: number;
 }
 
 /** Stochastic gradient descent, as torch.optim.SGD. Its state is one variable `optimizer.momentum.<parameter>` each. */
 export function sgd(options: SgdOptions = {}): Optimizer {
   checkOptions('sgd', options, ['momentum', 'nesterov', 'weightDecay', 'decay', 'maxNorm']);
-  const { momentum = 0, nesterov = false, weightDecay = 0, decay = () => true, maxNorm } = options;
-  checkNumbers({ momentum, nesterov, weightDecay, maxNorm });
+  const { momentum = 0, nesterov = false, weightDecay = 0 } = options;
+  const check = new NumberCheck('sgd');
+  check.shared(options);
+  check.fraction('momentum', momentum);
+  if (nesterov && momentum === 0) throw check.error('momentum', momentum, 'above 0 for nesterov');
   return {
-    update(graph, parameters, gradients, learningRate) {
-      const { norm, scale } = maxNorm === undefined ? {} : clipGradNorm(gradients, { maxNorm });
-      if (norm) graph.name(norm, 'gradient_norm');
-      for (const decays of [true, false]) {
-        const group = parameters.flatMap((parameter, i) =>
-          decay(parameter.name, parameter) === decays ? [[parameter, gradients[i] as Value] as const] : [],
-        );
-        if (group.length === 0) continue;
-        const own = group.map(([parameter]) => parameter);
-        const buffers = momentum > 0 ? own.map((parameter) => momentumOf(graph, parameter)) : [];
-        const decayed = decays ? weightDecay : 0;
-        sgdUpdate(
-          own,
-          group.map(([, gradient]) => gradient),
-          { learningRate, scale, momentum, nesterov, weightDecay: decayed, buffers },
-        );
+    update(graph, ...operands) {
+      for (const { parameters, gradients, learningRate, scale, decays } of groupsOf(graph, ...operands, options)) {
+        const buffers = momentum > 0 ? parameters.map((parameter) => stateOf(graph, 'momentum', parameter)) : [];
+        const rule = { momentum, nesterov, weightDecay: decays ? weightDecay : 0 };
+        sgdUpdate(parameters, gradients, { learningRate, scale, ...rule, buffers });
       }
     },
   };
-}
-
-function momentumOf(graph: Graph, { name, shape, dtype, format }: Value): Value {
-  return graph.variable(`optimizer.momentum.${name}`, { shape, dtype, format });
-}
-
-function checkNumbers(options: Record<string, unknown>): void {
-  const { momentum, weightDecay, maxNorm } = options;
-  const say = (name: string, words: string) =>
-    new ArgumentError(`sgd: ${name} must be ${words}, got ${String(options[name])}`);
-  if (!isFrom(0, momentum) || momentum >= 1) throw say('momentum', 'from 0 to below 1');
-  if (!isFrom(0, weightDecay)) throw say('weightDecay', 'a finite number of at least 0');
-  if (maxNorm !== undefined && !(isFrom(0, maxNorm) && maxNorm > 0)) throw say('maxNorm', 'a finite number above 0');
-  if (options.nesterov && momentum === 0) throw say('momentum', 'above 0 for nesterov');
-}
-
-function isFrom(minimum: number, value: unknown): value is number {
-  return typeof value === 'number' && Number.isFinite(value) && value >= minimum;
 }

@@ -1,4 +1,4 @@
-import { Device, type Program, type State, variablesOf } from '../program.ts';
+import { compile, Device, type Program, type State, variablesOf } from '../program.ts';
 import type { Callback, TrainingControl } from './callbacks.ts';
 import {
   allFinite,
@@ -13,7 +13,6 @@ import {
 } from './checkpoint.ts';
 import { TrainingError } from './errors.ts';
 import { type Evaluation, Evaluator, type Prediction, Predictor } from './inference.ts';
-import { compileToFit } from './memory.ts';
 import { addSteps, type EpochMetrics, noSums } from './metrics.ts';
 import { checkOptions, checkResumable, modelInfo, type TrainerOptions } from './options.ts';
 import { RunFolder } from './output.ts';
@@ -326,12 +325,11 @@ async function build(
   } = options;
   const forward = { model, batchSize, ampDtype, normalisation: info.normalisation };
   const augment = { padding: 0, flip: false, ...options.augment };
-  const graphOf = (size: number) =>
-    trainingGraph({ ...forward, batchSize: size, set: data.train, optimizer, augment, smoothing, seed });
+  const training = trainingGraph({ ...forward, set: data.train, optimizer, augment, smoothing, seed });
   const evaluation = evaluationGraph({ ...forward, set: data.test });
-  const state = await device.createState(variablesOf(graphOf(batchSize), evaluation), { seed });
+  const state = await device.createState(variablesOf(training, evaluation), { seed });
   if (checkpoint) await load(state, checkpoint);
-  const program = await compileToFit(graphOf, batchSize, { device, state });
+  const program = await compile(training, { device, state });
   const evaluator = await Evaluator.create(device, state, evaluation, data.test, batchSize);
   const runner = new StepRunner({ program, state, schedule, batchSize, count: data.train.count, seed, stepsPerCall });
   return { state, program, evaluator, runner };

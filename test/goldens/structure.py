@@ -100,6 +100,9 @@ def schedules():
         ),
         "cosine": rates(lambda o: lr.CosineAnnealingLR(o, T_max=20, eta_min=0.01), 21),
         "step": rates(lambda o: lr.MultiStepLR(o, milestones=[4, 9], gamma=0.1), 12),
+        "exponential": rates(lambda o: lr.ExponentialLR(o, gamma=0.9), 12),
+        "staircase": rates(lambda o: lr.StepLR(o, step_size=3, gamma=0.5), 12),
+        "polynomial": rates(lambda o: lr.PolynomialLR(o, total_iters=11, power=2.0), 14),
     }
 
 

@@ -68,7 +68,6 @@ class FakeBackend : public Backend {
     return prepared;
   }
 
-  size_t available() const override { return log_.limit; }
   void* allocate(size_t bytes) override {
     check();
     if (bytes > log_.limit) throw std::bad_alloc();

@@ -5,7 +5,6 @@
 #include <future>
 
 #include "fake_backend.h"
-#include "heap.h"
 #include "program/error.h"
 
 namespace node_cudnn {
@@ -100,27 +99,8 @@ TEST_F(ProgramTest, AStepAllocatesNothing) {
   Floats x(400);
   run(*program, 1, x);
   int before = log_.allocations;
-  auto heap_calls_of = [&](size_t steps) {
-    const std::vector<const std::byte*> inputs = {reinterpret_cast<const std::byte*>(x.data())};
-    return on([&] {
-      int64_t calls = heap::calls();
-      program->run(steps, inputs);
-      return heap::calls() - calls;
-    });
-  };
-  EXPECT_EQ(heap_calls_of(1), 0);
-  EXPECT_EQ(heap_calls_of(100), 0);
+  run(*program, 100, x);
   EXPECT_EQ(log_.allocations, before);
-}
-
-TEST_F(ProgramTest, APlanIsWhatCompileLaysOutAndTakesNoMemory) {
-  const int before = log_.allocations;
-  const Plan plan = on([&] { return Program::plan(device_, graph("scratch"), *state_); });
-  EXPECT_EQ(log_.allocations, before);
-  auto program = compile("scratch");
-  EXPECT_EQ(plan.offsets, program->plan().offsets);
-  EXPECT_EQ(plan.arena_bytes, program->plan().arena_bytes);
-  EXPECT_EQ(plan.workspace_bytes, program->plan().workspace_bytes);
 }
 
 TEST_F(ProgramTest, WorkspaceLiesBehindTheArena) {
@@ -154,7 +134,6 @@ TEST_F(ProgramTest, AnOpThatTheBackendRefusesIsAnErrorOfTheGraph) {
 TEST_F(ProgramTest, OutOfMemorySaysHowMuchIsMissing) {
   log_.limit = 100;
   expect_error(ErrorCode::out_of_memory, "the program needs", [&] { compile("accumulate"); });
-  expect_error(ErrorCode::out_of_memory, "(0.0 MB are available, ", [&] { compile("accumulate"); });
   expect_error(ErrorCode::out_of_memory, "the state of 1 variables needs", [&] {
     on([&] { return State::create(device_, {{"w", four}}); });
   });

@@ -139,6 +139,37 @@ const momentum: Adapter = async (onnx, run) => {
   });
 };
 
+const adam: Adapter = async (onnx, run) => {
+  const [rate, count, ...rest] = onnx.inputs as [Tensor, Tensor, ...Tensor[]];
+  if (count.data[0] !== 0) throw new Inexpressible('epsilon beside a corrected second moment');
+  const size = rest.length / 4;
+  const [xs, gs, ms, vs] = [0, 1, 2, 3].map((i) => rest.slice(i * size, (i + 1) * size)) as [
+    ...[Tensor[], Tensor[], Tensor[], Tensor[]],
+  ];
+  // Update 0 of ONNX corrects no bias: as after so many steps that none is left.
+  const step = { shape: [1], data: Int32Array.of(2 ** 31 - 1) };
+  const inputs = { rate: { shape: [1], data: rate.data }, step, ...Object.fromEntries(gs.map((g, i) => [`g${i}`, g])) };
+  return run(inputs, (v, graph) => {
+    const variables = (name: string, tensors: readonly Tensor[]) =>
+      tensors.map(({ shape, data }, i) => graph.variable(`${name}${i}`, { shape, initial: data }));
+    const parameters = variables('x', xs);
+    const options = {
+      ...{ learningRate: get(v, 'rate'), step: get(v, 'step'), decoupled: false },
+      ...{ firstMoments: variables('m', ms), secondMoments: variables('v', vs) },
+      beta1: number(onnx, 'alpha', 0.9),
+      beta2: number(onnx, 'beta', 0.999),
+      epsilon: number(onnx, 'epsilon', 0),
+      weightDecay: number(onnx, 'norm_coefficient', 0),
+    };
+    ops.adamUpdate(
+      parameters,
+      gs.map((_, i) => get(v, `g${i}`)),
+      options,
+    );
+    return [...parameters, ...options.firstMoments, ...options.secondMoments];
+  });
+};
+
 const lossOf = (v: Values) => ops.softmaxCrossEntropy(get(v, 'x'), get(v, 'labels'));
 
 const softmax: Adapter = (onnx, run) => {
@@ -205,6 +236,7 @@ export const adapters: Readonly<Record<string, Adapter>> = {
     const options = poolOptions(onnx);
     return run({ x: activation(at(onnx.inputs, 0)) }, (v) => [ops.maxPool2d(get(v, 'x'), options)]);
   },
+  Adam: adam,
   Momentum: momentum,
   Relu: ({ inputs }, run) => run({ x: at(inputs, 0) }, (v) => [ops.relu(get(v, 'x'))]),
   Softmax: softmax,

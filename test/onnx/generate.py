@@ -16,7 +16,7 @@ from onnx.backend.test.loader import load_model_tests
 
 HERE = Path(__file__).parent
 NODE = re.compile(
-    r"test_(add|add_bcast|averagepool_2d_\w+|batchnorm_\w+|basic_conv_\w+|conv_with_\w+|flatten_\w+|gemm_\w+"
+    r"test_(adam|adam_multiple|add|add_bcast|averagepool_2d_\w+|batchnorm_\w+|basic_conv_\w+|conv_with_\w+|flatten_\w+|gemm_\w+"
     r"|globalaveragepool\w*|maxpool_2d_(?!uint8)\w+|(nesterov_)?momentum\w*|relu|softmax_\w+"
     r"|sce_(mean|none|sum|NCd1d2d3_sum_weight_high_ii)\w*)"
 )

@@ -2,6 +2,8 @@
 import { describe, expect, it } from 'vitest';
 import { ArgumentError, type DType, Graph, ShapeError, type Value } from '../../lib/graph/index.ts';
 import {
+  type AdamUpdateOptions,
+  adamUpdate,
   add,
   augment,
   avgPool2d,
@@ -12,11 +14,14 @@ import {
   clipGradNorm,
   concat,
   conv2d,
+  emaUpdate,
   fill,
   flatten,
   gather,
   globalAvgPool,
   increment,
+  type LarsUpdateOptions,
+  larsUpdate,
   linear,
   maxPool2d,
   type PoolOptions,
@@ -365,7 +370,52 @@ const learning: Case[] = [
   ],
   ['nesterov alone', (g) => sgd(g, { nesterov: true }), ArgumentError, 'nesterov needs a momentum above 0'],
   ['learning rate of two', (g) => sgd(g, { rate: [2] }), ShapeError, 'learningRate must be [1], one number, got [2]'],
+  ['beta1 of 1', (g) => adam(g, { beta1: 1 }), ArgumentError, 'beta1 must be from 0 to below 1, got 1'],
+  ['beta2 below 0', (g) => adam(g, { beta2: -0.1 }), ArgumentError, 'beta2 must be from 0 to below 1, got -0.1'],
+  [
+    'epsilon',
+    (g) => adam(g, { epsilon: Number.NaN }),
+    ArgumentError,
+    'epsilon must be a number of at least 0, got NaN',
+  ],
+  ['decay', (g) => adam(g, { weightDecay: -1 }), ArgumentError, 'weightDecay must be a number of at least 0, got -1'],
+  ['float step', (g) => adam(g, { step: plain(g, [1]) }), ShapeError, 'adam_update layer1.0: step must be int32'],
+  [
+    'no second moment',
+    (g) => adam(g, { secondMoments: [] }),
+    ArgumentError,
+    'got 1 parameters but 0 of their second moments',
+  ],
+  ['trust', (g) => lars(g, { trustCoefficient: 0 }), ArgumentError, 'trustCoefficient must be a number above 0, got 0'],
+  ['lars momentum', (g) => lars(g, { momentum: 1 }), ArgumentError, 'momentum must be from 0 to below 1, got 1'],
+  [
+    'velocity type',
+    (g) => lars(g, { velocities: [g.variable(name(), { shape: [3] })] }),
+    ShapeError,
+    'must be float32 plain [2], got float32 plain [3]',
+  ],
+  ['ema decay', (g) => ema(g, 1.5), ArgumentError, 'decay must be from 0 to 1, got 1.5'],
+  ['ema into an input', (g) => ema(g, 0.9, plain(g, [2])), ArgumentError, 'parameter must be a variable, got input'],
 ];
+
+const pair = (graph: Graph) => graph.variable(name(), { shape: [2] });
+
+function adam(graph: Graph, options: Partial<AdamUpdateOptions>) {
+  const numbers = { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0, decoupled: true };
+  const values = { learningRate: plain(graph, [1]), step: plain(graph, [1], 'int32') };
+  const moments = { firstMoments: [pair(graph)], secondMoments: [pair(graph)] };
+  adamUpdate([pair(graph)], [plain(graph, [2])], { ...numbers, ...values, ...moments, ...options });
+}
+
+function lars(graph: Graph, options: Partial<LarsUpdateOptions>) {
+  const rule = { momentum: 0.9, weightDecay: 0, trustCoefficient: 0.001 };
+  const values = { learningRate: plain(graph, [1]), velocities: [pair(graph)] };
+  larsUpdate([pair(graph)], [plain(graph, [2])], { ...rule, ...values, ...options });
+}
+
+function ema(graph: Graph, decay: number, average = pair(graph)) {
+  emaUpdate([average], [plain(graph, [2])], { step: plain(graph, [1], 'int32'), decay });
+}
 
 function sgd(graph: Graph, { gradient = [2], rate = [1], momentum = 0, nesterov = false }) {
   const options = { learningRate: plain(graph, rate), momentum, nesterov, weightDecay: 0, buffers: [] };

@@ -9,6 +9,7 @@ import {
   integers,
   type OpCase,
   type Operand,
+  type Operands,
   positive,
   S,
   variable,
@@ -306,6 +307,37 @@ function sgdCase(momentum: number, nesterov: boolean, weight_decay: number, scal
   return single({ op: 'sgd_update', inputs, outputs, attributes, exact: false, tolerance: tolerances.element });
 }
 
+function adamCase(decoupled: boolean, weight_decay: number, scaled: boolean, step: number): OpCase {
+  const inputs = {
+    ...{ learning_rate: positive(S(1)), step: integers(step, step, 1) },
+    ...(scaled && { scale: positive(S(1)) }),
+    ...gradients,
+  };
+  const squares = Object.fromEntries(Object.values(gradients).map((given, i) => [`v${i}`, positive(variable(given))]));
+  const attributes = { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay, decoupled, scaled };
+  const outputs = { ...weights, ...momenta, ...squares };
+  return single({ op: 'adam_update', inputs, outputs, attributes, exact: false, tolerance: tolerances.element });
+}
+
+function larsCase(momentum: number, weight_decay: number, scaled: boolean, given: Operands = gradients): OpCase {
+  const inputs = { learning_rate: positive(S(1)), ...(scaled && { scale: positive(S(1)) }), ...given };
+  const attributes = { momentum, weight_decay, trust: 0.02, scaled };
+  const outputs = { ...weights, ...momenta };
+  return single({ op: 'lars_update', inputs, outputs, attributes, exact: false, tolerance: tolerances.element });
+}
+
+const noGradients = Object.fromEntries(Object.entries(gradients).map(([name, given]) => [name, drawn(given, () => 0)]));
+
+const emaCases = [0, 1, 7].map((step) =>
+  single({
+    op: 'ema_update',
+    inputs: { step: integers(step, step, 1), ...gradients },
+    outputs: weights,
+    attributes: { decay: 0.75 },
+    tolerance: tolerances.element,
+  }),
+);
+
 const clipCases = [0.5, 1e6].map((max_norm) =>
   single({
     op: 'clip_grad_norm',
@@ -340,6 +372,14 @@ export const cases: readonly OpCase[] = [
   sgdCase(0.9, false, 0, true),
   sgdCase(0, false, 1e-2, false),
   sgdCase(0.5, true, 0.1, true),
+  adamCase(false, 0, false, 0),
+  adamCase(false, 0.1, true, 3),
+  adamCase(true, 0.1, false, 1000),
+  adamCase(true, 0, true, 2 ** 30),
+  larsCase(0.9, 1e-2, false),
+  larsCase(0, 0, true),
+  larsCase(0.5, 0.1, false, noGradients),
+  ...emaCases,
   ...clipCases,
   ...layerCases,
 ];

@@ -13,6 +13,7 @@ std::vector<std::string> op_names();
 
 using PrepareFunction = std::remove_pointer_t<Prepare>;
 
+PrepareFunction prepare_adam_update;
 PrepareFunction prepare_add;
 PrepareFunction prepare_augment;
 PrepareFunction prepare_batch_norm, prepare_batch_norm_relu, prepare_batch_norm_add_relu;
@@ -23,9 +24,11 @@ PrepareFunction prepare_bias_grad;
 PrepareFunction prepare_cast;
 PrepareFunction prepare_clip_grad_norm;
 PrepareFunction prepare_conv2d, prepare_conv2d_dgrad, prepare_conv2d_wgrad;
+PrepareFunction prepare_ema_update;
 PrepareFunction prepare_fill;
 PrepareFunction prepare_flatten, prepare_unflatten;
 PrepareFunction prepare_gather;
+PrepareFunction prepare_lars_update;
 PrepareFunction prepare_linear, prepare_linear_dgrad, prepare_linear_wgrad;
 PrepareFunction prepare_softmax_cross_entropy, prepare_softmax_cross_entropy_grad;
 PrepareFunction prepare_topk_correct, prepare_ring_write, prepare_increment;

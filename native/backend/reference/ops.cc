@@ -4,6 +4,7 @@ namespace node_cudnn::reference {
 
 const std::vector<OpEntry>& op_table() {
   static const std::vector<OpEntry> table{
+      {"adam_update", prepare_adam_update},
       {"add", prepare_add},
       {"augment", prepare_augment},
       {"avg_pool2d", prepare_avg_pool2d},
@@ -25,12 +26,14 @@ const std::vector<OpEntry>& op_table() {
       {"conv2d", prepare_conv2d},
       {"conv2d_dgrad", prepare_conv2d_dgrad},
       {"conv2d_wgrad", prepare_conv2d_wgrad},
+      {"ema_update", prepare_ema_update},
       {"fill", prepare_fill},
       {"flatten", prepare_flatten},
       {"gather", prepare_gather},
       {"global_avg_pool", prepare_global_avg_pool},
       {"global_avg_pool_grad", prepare_global_avg_pool_grad},
       {"increment", prepare_increment},
+      {"lars_update", prepare_lars_update},
       {"linear", prepare_linear},
       {"linear_dgrad", prepare_linear_dgrad},
       {"linear_wgrad", prepare_linear_wgrad},

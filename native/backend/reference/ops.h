@@ -14,6 +14,7 @@ struct OpEntry {
 
 const std::vector<OpEntry>& op_table();
 
+Prepared prepare_adam_update(const Op& op);
 Prepared prepare_add(const Op& op);
 Prepared prepare_augment(const Op& op);
 Prepared prepare_avg_pool2d(const Op& op);
@@ -35,12 +36,14 @@ Prepared prepare_concat(const Op& op);
 Prepared prepare_conv2d(const Op& op);
 Prepared prepare_conv2d_dgrad(const Op& op);
 Prepared prepare_conv2d_wgrad(const Op& op);
+Prepared prepare_ema_update(const Op& op);
 Prepared prepare_fill(const Op& op);
 Prepared prepare_flatten(const Op& op);
 Prepared prepare_gather(const Op& op);
 Prepared prepare_global_avg_pool(const Op& op);
 Prepared prepare_global_avg_pool_grad(const Op& op);
 Prepared prepare_increment(const Op& op);
+Prepared prepare_lars_update(const Op& op);
 Prepared prepare_linear(const Op& op);
 Prepared prepare_linear_dgrad(const Op& op);
 Prepared prepare_linear_wgrad(const Op& op);

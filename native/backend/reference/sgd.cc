@@ -1,4 +1,5 @@
 #include "backend/reference/ops.h"
+#include "backend/reference/update.h"
 
 namespace node_cudnn::reference {
 namespace {
@@ -33,31 +34,15 @@ Rule make_rule(const Op& op, bool has_momentum) {
 }  // namespace
 
 Prepared prepare_sgd_update(const Op& op) {
-  const bool scaled = op.flag("scaled");
-  const size_t first = scaled ? 2 : 1;
-  op.expect(op.inputs() > first, "needs a learning rate and at least one gradient");
-  const size_t n = op.inputs() - first;
-  const bool has_momentum = op.outputs() == 2 * n;
-  op.expect_counts(first + n, has_momentum ? 2 * n : n);
+  const size_t first = op.flag("scaled") ? 2 : 1;
+  const bool has_momentum = op.inputs() > first && op.outputs() == 2 * (op.inputs() - first);
+  const Update u = update_of(op, 1, has_momentum ? std::vector<std::string>{"momentum"} : std::vector<std::string>{});
   const Rule rule = make_rule(op, has_momentum);
-  const DType dtype = op.input(0).dtype;
-  op.expect_type("learning_rate", op.input(0), dtype, {1});
-  if (scaled) op.expect_type("scale", op.input(1), dtype, {1});
-  std::vector<int64_t> counts;
-  for (size_t i = 0; i < n; ++i) {
-    const ValueType& weight = op.output(i);
-    const std::string index = std::to_string(i);
-    op.expect_type("weight " + index, weight, dtype, weight.shape);
-    op.expect_equal("gradient " + index, op.input(first + i), weight);
-    if (has_momentum) op.expect_equal("momentum " + index, op.output(n + i), weight);
-    counts.push_back(elements(weight.shape));
-  }
-  return with_statistic(op, dtype, [&]<class T>(std::type_identity<T>) {
+  return with_statistic(op, u.dtype, [&]<class T>(std::type_identity<T>) {
     return prepared([=](const Arguments& a) {
-      const double rate = double{*input<T>(a, 0)}, scale = scaled ? double{*input<T>(a, 1)} : 1;
-      for (size_t i = 0; i < n; ++i)
-        update<T>(rule, rate, scale, counts[i], input<T>(a, first + i), output<T>(a, i),
-                  has_momentum ? output<T>(a, n + i) : nullptr);
+      for (size_t i = 0; i < u.n; ++i)
+        update<T>(rule, u.rate<T>(a), u.scale<T>(a), u.counts[i], u.gradient<T>(a, i), u.weight<T>(a, i),
+                  has_momentum ? u.state<T>(a, 0, i) : nullptr);
     });
   });
 }

@@ -88,9 +88,22 @@ struct SgdStep {
   bool nesterov;
 };
 
+// g = scale g + penalty w; m and v are running means of g and g^2; w = keep w - rate m / (root sqrt(v) + epsilon).
+struct AdamStep {
+  float scale, penalty, keep, rate, root, epsilon;
+  float beta1, beta2, share1, share2;  // share = 1 - beta
+};
+
+struct LarsStep {
+  float scale, weight_decay, momentum, local_rate;
+};
+
 struct OptimizerKernels {
   void (*sgd)(const SgdStep& step, const float* g, float* w, int64_t begin, int64_t end);
   void (*sgd_momentum)(const SgdStep& step, const float* g, float* w, float* m, int64_t begin, int64_t end);
+  void (*adam)(const AdamStep& step, const float* g, float* w, float* m, float* v, int64_t begin, int64_t end);
+  void (*lars)(const LarsStep& step, const float* g, float* w, float* v, int64_t begin, int64_t end);
+  void (*average)(float share, const float* x, float* average, int64_t begin, int64_t end);
   double (*sum_of_squares)(const float* x, int64_t begin, int64_t end);
 };
 

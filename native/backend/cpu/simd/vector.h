@@ -5,7 +5,7 @@
 // in an unnamed namespace or in the namespace of the instruction set, and nothing comes from the standard library.
 #pragma once
 
-#ifdef __AVX512F__
+#ifdef __AVX2__
 #include <immintrin.h>
 #endif
 
@@ -85,6 +85,17 @@ inline Vector keep(Vector v, int n) {
 }
 
 inline Vector relu(Vector v) { return v < 0.0f ? Vector{} : v; }  // NaN passes, so that a diverged net is seen
+
+inline Vector square_root(Vector v) {
+#if defined(__AVX512F__)
+  return (Vector)_mm512_maskz_sqrt_ps(0xFFFF, (__m512)v);  // GCC 12 warns of the plain one
+#elif defined(__AVX2__)
+  return (Vector)_mm256_sqrt_ps((__m256)v);
+#else
+  for (int i = 0; i < width; ++i) v[i] = __builtin_sqrtf(v[i]);
+  return v;
+#endif
+}
 
 // Calls f(i, lanes, slot) for the vectors of begin .. end: `slot` 0 to 3 is for independent accumulators.
 template <class F>
