@@ -23,3 +23,4 @@ export type {
   StreamedDataSet,
   StreamedSet,
 } from './types.ts';
+export { isStreamed } from './types.ts';

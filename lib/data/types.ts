@@ -48,6 +48,10 @@ export interface StreamedDataSet {
   readonly classes: readonly string[];
 }
 
+export function isStreamed(set: PictureSet): set is StreamedSet {
+  return 'batches' in set;
+}
+
 /** A training and a test set with the same classes and picture size. */
 export interface DataSet {
   readonly name: string;

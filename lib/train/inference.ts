@@ -1,8 +1,8 @@
 // What a model says about pictures: loss and accuracy over a set, logits for pictures of one's own.
-import type { ImageSet } from '../data/types.ts';
+import { type ImageSet, isStreamed, type StreamedSet } from '../data/types.ts';
 import type { Graph } from '../graph/index.ts';
 import type { Module } from '../nn/index.ts';
-import { compile, type Device, type Program, type State, variablesOf } from '../program.ts';
+import { compile, type Device, type Inputs, type Program, type State, variablesOf } from '../program.ts';
 import { type Checkpoint, checkSameVariables, type ModelInfo } from './checkpoint.ts';
 import { TrainingError } from './errors.ts';
 import { type AmpDtype, evaluationGraph, type ForwardOptions, predictionGraph, ringLength } from './step.ts';
@@ -24,14 +24,19 @@ export interface Prediction {
 
 const stepsPerCall = 4;
 
-/** Evaluates the set that is resident in `state` (see evaluationGraph). */
+interface Call {
+  readonly steps: number;
+  readonly inputs: Inputs & { readonly labels: Int32Array };
+}
+
+/** Evaluates a set that is resident in `state`, or streams (see evaluationGraph). */
 export class Evaluator {
   readonly #program: Program;
   readonly #state: State;
-  readonly #set: ImageSet;
+  readonly #set: ImageSet | StreamedSet;
   readonly #batchSize: number;
 
-  private constructor(program: Program, state: State, set: ImageSet, batchSize: number) {
+  private constructor(program: Program, state: State, set: ImageSet | StreamedSet, batchSize: number) {
     this.#program = program;
     this.#state = state;
     this.#set = set;
@@ -42,23 +47,24 @@ export class Evaluator {
     device: Device,
     state: State,
     graph: Graph,
-    set: ImageSet,
+    set: ImageSet | StreamedSet,
     batchSize: number,
   ): Promise<Evaluator> {
     return new Evaluator(await compile(graph, { device, state }), state, set, batchSize);
   }
 
   async evaluate(): Promise<Evaluation> {
-    const { count } = this.#set;
     await this.#state.write('evaluation.step', Int32Array.of(0));
-    const sums = { loss: 0, top1: 0, top5: 0 };
-    const batches = Math.ceil(count / this.#batchSize);
-    for (let from = 0; from < batches; from += stepsPerCall) {
-      const to = Math.min(from + stepsPerCall, batches);
-      await this.#program.run(to - from, this.#inputs(from, to));
-      await this.#collect(from, to, sums);
+    const sums = { images: 0, loss: 0, top1: 0, top5: 0 };
+    const calls = isStreamed(this.#set) ? this.#streamed(this.#set) : this.#resident(this.#set);
+    let step = 0;
+    for await (const { steps, inputs } of calls) {
+      await this.#program.run(steps, inputs);
+      await this.#collect(step, steps, inputs.labels, sums);
+      step += steps;
     }
-    return { images: count, loss: sums.loss / count, top1: sums.top1 / count, top5: sums.top5 / count };
+    const { images, loss, top1, top5 } = sums;
+    return { images, loss: loss / images, top1: top1 / images, top5: top5 / images };
   }
 
   close(): void {
@@ -66,23 +72,39 @@ export class Evaluator {
   }
 
   /** Rows beyond the set show its first picture and carry label -1, which counts nowhere. */
-  #inputs(from: number, to: number): { indices: Int32Array; labels: Int32Array } {
-    const first = from * this.#batchSize;
-    const indices = new Int32Array((to - from) * this.#batchSize);
-    const labels = new Int32Array(indices.length).fill(-1);
-    const rows = Math.min(indices.length, this.#set.count - first);
-    for (let row = 0; row < rows; row += 1) indices[row] = first + row;
-    labels.set(this.#set.labels.subarray(first, first + rows));
-    return { indices, labels };
+  *#resident(set: ImageSet): Generator<Call> {
+    const batches = Math.ceil(set.count / this.#batchSize);
+    for (let from = 0; from < batches; from += stepsPerCall) {
+      const steps = Math.min(stepsPerCall, batches - from);
+      const first = from * this.#batchSize;
+      const indices = new Int32Array(steps * this.#batchSize);
+      const labels = new Int32Array(indices.length).fill(-1);
+      const rows = Math.min(indices.length, set.count - first);
+      for (let row = 0; row < rows; row += 1) indices[row] = first + row;
+      labels.set(set.labels.subarray(first, first + rows));
+      yield { steps, inputs: { indices, labels } };
+    }
   }
 
-  async #collect(from: number, to: number, sums: { loss: number; top1: number; top5: number }): Promise<void> {
+  async *#streamed(set: StreamedSet): AsyncGenerator<Call> {
+    for await (const { images, labels } of set.batches({ batchSize: this.#batchSize }))
+      yield { steps: 1, inputs: { images, labels } };
+  }
+
+  async #collect(
+    first: number,
+    steps: number,
+    labels: Int32Array,
+    sums: { images: number; loss: number; top1: number; top5: number },
+  ): Promise<void> {
     const loss = await this.#state.read('evaluation.loss');
     const top1 = await this.#state.read('evaluation.top1');
     const top5 = await this.#state.read('evaluation.top5');
-    for (let batch = from; batch < to; batch += 1) {
-      const at = batch % ringLength;
-      const valid = Math.min(this.#batchSize, this.#set.count - batch * this.#batchSize);
+    for (let i = 0; i < steps; i += 1) {
+      const at = (first + i) % ringLength;
+      const rows = labels.subarray(i * this.#batchSize, (i + 1) * this.#batchSize);
+      const valid = rows.reduce((count, label) => count + (label >= 0 ? 1 : 0), 0);
+      sums.images += valid;
       sums.loss += (loss[at] as number) * valid;
       sums.top1 += top1[at] as number;
       sums.top5 += top5[at] as number;
@@ -166,7 +188,9 @@ export interface InferenceOptions {
   readonly ampDtype?: AmpDtype;
 }
 
-export async function evaluateCheckpoint(options: InferenceOptions & { readonly set: ImageSet }): Promise<Evaluation> {
+export async function evaluateCheckpoint(
+  options: InferenceOptions & { readonly set: ImageSet | StreamedSet },
+): Promise<Evaluation> {
   const forward = forwardOptions(options);
   const graph = evaluationGraph({ ...forward, set: options.set });
   const state = await loadedState(options, graph);

@@ -1,5 +1,5 @@
 import { channelStatistics } from '../data/statistics.ts';
-import type { DataSet } from '../data/types.ts';
+import { type DataSet, isStreamed, type PictureSet, type StreamedDataSet } from '../data/types.ts';
 import type { Module } from '../nn/index.ts';
 import type { Optimizer, Schedule } from '../optim/index.ts';
 import type { Callback } from './callbacks.ts';
@@ -14,7 +14,11 @@ export interface TrainerOptions {
   /** Under which createModel() knows the model, and with which options; kept in checkpoints. */
   readonly modelName?: string;
   readonly modelOptions?: Readonly<Record<string, unknown>>;
-  readonly data: DataSet;
+  /** In memory, and then in the device's; or read while the run goes on, from openStream(). */
+  readonly data: DataSet | StreamedDataSet;
+  /** What is taken off pixel / 255, and by what the rest is divided. Default: mean and standard deviation of the
+   * training pictures; of ImageNet's where the set streams. */
+  readonly normalisation?: ModelInfo['normalisation'];
   /** 'cpu' (default), 'reference', 'cuda:0' ...; one that is not there is an error. */
   readonly device?: string;
   /** Default: as many as physical cores. */
@@ -24,7 +28,8 @@ export interface TrainerOptions {
   readonly optimizer: Optimizer;
   /** Learning rate by step, counted from 0 over the whole run. */
   readonly schedule: Schedule;
-  /** Black border in pixels before the random crop, and mirroring of half the pictures. Default: neither. */
+  /** Black border in pixels before the random crop, and mirroring of half the pictures. Default: neither. A set that
+   * streams brings its own. */
   readonly augment?: { readonly padding?: number; readonly flip?: boolean };
   /** Label smoothing. Default 0. */
   readonly smoothing?: number;
@@ -79,8 +84,8 @@ function integer(name: string, value: number, least: number, most = 2 ** 31 - 1)
   throw new TrainingError('ERR_OPTION', `${name} is ${value}; give an integer from ${least} to ${most}`);
 }
 
-function checkLabels({ name, train, test, classes }: DataSet): void {
-  for (const set of [train, test]) {
+function checkLabels({ name, train, test, classes }: TrainerOptions['data']): void {
+  for (const set of [train, test] as readonly PictureSet[]) {
     const row = set.labels.findIndex((label) => label < 0 || label >= classes.length);
     if (row < 0) continue;
     throw new TrainingError(
@@ -91,11 +96,14 @@ function checkLabels({ name, train, test, classes }: DataSet): void {
   }
 }
 
-/** The model's name, its classes, and the statistics of the training pictures. */
+// As torchvision and timm use them.
+const imageNet = { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] };
+
+/** The model's name, its classes, and what normalises its pictures. */
 export function modelInfo(options: TrainerOptions): ModelInfo {
   const { data } = options;
   const { height, width, channels } = data.train;
-  const { mean, std } = channelStatistics(data.train);
+  const { mean, std } = options.normalisation ?? (isStreamed(data.train) ? imageNet : channelStatistics(data.train));
   return {
     name: options.modelName ?? options.model.constructor.name,
     options: options.modelOptions ?? {},

@@ -1,4 +1,5 @@
 import { Sampler } from '../data/sampler.ts';
+import { type Batch, isStreamed, type PictureSet, type StreamedSet } from '../data/types.ts';
 import type { Schedule } from '../optim/index.ts';
 import type { Program, State } from '../program.ts';
 import { TrainingError } from './errors.ts';
@@ -12,24 +13,26 @@ export interface RunnerOptions {
   readonly state: State;
   readonly schedule: Schedule;
   readonly batchSize: number;
-  readonly count: number;
+  readonly set: PictureSet;
   readonly seed: number;
   /** Fixed number of steps per native call; by default about a quarter of a second's worth. */
   readonly stepsPerCall?: number | undefined;
 }
 
-/** Runs training steps, many per native call. Which steps share a call changes no result. */
+/** Runs training steps: many per native call, or one per batch that streams in. How many changes no result. */
 export class StepRunner {
   readonly stepsPerEpoch: number;
   readonly #options: RunnerOptions;
   readonly #sampler: Sampler;
   #order: { epoch: number; indices: Int32Array } | undefined;
+  #feed: { epoch: number; next: number; batches: AsyncGenerator<Batch, void, void> } | undefined;
   #secondsPerStep = Infinity;
 
   constructor(options: RunnerOptions) {
     this.#options = options;
-    this.#sampler = new Sampler({ count: options.count, seed: options.seed });
-    this.stepsPerEpoch = Math.floor(options.count / options.batchSize);
+    const { count } = options.set;
+    this.#sampler = new Sampler({ count, seed: options.seed });
+    this.stepsPerEpoch = Math.floor(count / options.batchSize);
   }
 
   /** How many steps the next call should run. */
@@ -40,15 +43,47 @@ export class StepRunner {
 
   /** Runs `steps` steps of one epoch (counted from 0), from its step `stepOfEpoch` on. */
   async run(epoch: number, stepOfEpoch: number, steps: number): Promise<StepRecords & { seconds: number }> {
-    const { program, batchSize } = this.#options;
+    const { program, batchSize, set } = this.#options;
     const first = epoch * this.stepsPerEpoch + stepOfEpoch;
-    const indices = this.#indices(epoch).subarray(stepOfEpoch * batchSize, (stepOfEpoch + steps) * batchSize);
+    const rates = this.#learningRates(first, steps);
     const begin = performance.now();
-    await program.run(steps, { indices, learning_rate: this.#learningRates(first, steps) });
+    if (isStreamed(set)) await this.#runStreamed(set, epoch, stepOfEpoch, rates);
+    else {
+      const indices = this.#indices(epoch).subarray(stepOfEpoch * batchSize, (stepOfEpoch + steps) * batchSize);
+      await program.run(steps, { indices, learning_rate: rates });
+    }
     const records = await this.#records(first, steps);
     const seconds = (performance.now() - begin) / 1000;
     this.#secondsPerStep = seconds / steps;
     return { ...records, seconds };
+  }
+
+  /** While a step runs, the next one is already enqueued, and the batches after it are read. */
+  async #runStreamed(set: StreamedSet, epoch: number, stepOfEpoch: number, rates: Float32Array): Promise<void> {
+    let running = Promise.resolve();
+    try {
+      for (let i = 0; i < rates.length; i += 1) {
+        const batch = await this.#nextBatch(set, epoch, stepOfEpoch + i);
+        const before = running;
+        running = this.#options.program.step({ ...batch, learning_rate: rates.subarray(i, i + 1) });
+        running.catch(() => undefined); // reported when it is awaited
+        await before;
+      }
+    } finally {
+      await running;
+    }
+  }
+
+  async #nextBatch(set: StreamedSet, epoch: number, stepOfEpoch: number): Promise<Batch> {
+    if (this.#feed?.epoch !== epoch || this.#feed.next !== stepOfEpoch) {
+      const { batchSize } = this.#options;
+      const order = this.#indices(epoch).subarray(0, this.stepsPerEpoch * batchSize);
+      const batches = set.batches({ batchSize, order, epoch, from: stepOfEpoch });
+      this.#feed = { epoch, next: stepOfEpoch, batches };
+    }
+    const { value } = await this.#feed.batches.next();
+    this.#feed.next += 1;
+    return value as Batch;
   }
 
   #indices(epoch: number): Int32Array {

@@ -1,5 +1,5 @@
 // The graphs of training, evaluation and prediction: from pictures in device memory to rings of metrics.
-import type { ImageSet } from '../data/types.ts';
+import { type ImageSet, isStreamed, type PictureSet, type StreamedSet } from '../data/types.ts';
 import { autocast, Graph, gradient, type Value } from '../graph/index.ts';
 import type { Module } from '../nn/index.ts';
 import {
@@ -28,8 +28,9 @@ export interface ForwardOptions {
 }
 
 export interface TrainingStepOptions extends ForwardOptions {
-  readonly set: ImageSet;
+  readonly set: ImageSet | StreamedSet;
   readonly optimizer: Optimizer;
+  /** Of pictures in device memory; streamed ones come cut and mirrored. */
   readonly augment: { readonly padding: number; readonly flip: boolean };
   readonly smoothing: number;
   readonly seed: number;
@@ -44,19 +45,17 @@ export const transient: ReadonlySet<string> = new Set([
   ...['evaluation.images', 'evaluation.step', 'evaluation.loss', 'evaluation.top1', 'evaluation.top5'],
 ]);
 
-/** Inputs: indices int32 [B], learning_rate float32 [1]. The metrics of step s stand in the rings at s mod ringLength. */
+/**
+ * Inputs: learning_rate float32 [1]; of a set in device memory indices int32 [B], of a streamed one images uint8
+ * [B, H, W, C] and labels int32 [B]. The metrics of step s stand in the rings at s mod ringLength.
+ */
 export function trainingGraph(options: TrainingStepOptions): Graph {
-  const { model, set, smoothing, optimizer } = options;
+  const { model, set, smoothing, optimizer, batchSize } = options;
   const graph = new Graph({ training: true });
-  const indices = graph.input('indices', { shape: [options.batchSize], dtype: 'int32' });
   const seed = graph.variable('seed', { shape: [1], dtype: 'int32', initial: Int32Array.of(options.seed) });
   const step = counter(graph, 'step');
-  const labels = gather(
-    graph.variable('data.labels', { shape: [set.count], dtype: 'int32', initial: set.labels }),
-    indices,
-  );
-  const images = gather(resident(graph, 'data.images', set), indices);
-  const logits = predict(images, options, { ...options.augment, random: { seed, step } });
+  const { images, labels } = isStreamed(set) ? fed(graph, set, batchSize) : chosen(graph, set, batchSize);
+  const logits = predict(images, options, isStreamed(set) ? {} : { ...options.augment, random: { seed, step } });
   graph.name(topkCorrect(logits, labels, { k: 1 }), 'correct');
   graph.name(softmaxCrossEntropy(logits, labels, { smoothing }), 'loss');
 
@@ -69,12 +68,18 @@ export function trainingGraph(options: TrainingStepOptions): Graph {
   return whole;
 }
 
-/** Inputs: indices int32 [B], labels int32 [B], -1 for rows that fill the last batch up. */
-export function evaluationGraph(options: ForwardOptions & { readonly set: ImageSet }): Graph {
+/**
+ * Inputs: labels int32 [B], -1 for rows that fill the last batch up; of a set in device memory indices int32 [B], of a
+ * streamed one images uint8 [B, H, W, C].
+ */
+export function evaluationGraph(options: ForwardOptions & { readonly set: ImageSet | StreamedSet }): Graph {
+  const { set, batchSize } = options;
   const graph = new Graph({ training: false });
-  const indices = graph.input('indices', { shape: [options.batchSize], dtype: 'int32' });
-  const labels = graph.input('labels', { shape: [options.batchSize], dtype: 'int32' });
-  const logits = predict(gather(resident(graph, 'evaluation.images', options.set), indices), options, {});
+  const images = isStreamed(set)
+    ? pictures(graph, set, batchSize)
+    : gather(resident(graph, 'evaluation.images', set), rows(graph, 'indices', batchSize));
+  const labels = rows(graph, 'labels', batchSize);
+  const logits = predict(images, options, {});
   record(graph, counter(graph, 'evaluation.step'), {
     'evaluation.loss': softmaxCrossEntropy(logits, labels),
     'evaluation.top1': topkCorrect(logits, labels, { k: 1 }),
@@ -86,13 +91,11 @@ export function evaluationGraph(options: ForwardOptions & { readonly set: ImageS
 /** Input: images uint8 [B, H, W, C]. Fetch 'logits' [B, K]. */
 export function predictionGraph(
   options: ForwardOptions & {
-    readonly size: { readonly height: number; readonly width: number; readonly channels: number };
+    readonly size: PictureSize;
   },
 ): Graph {
-  const { height, width, channels } = options.size;
   const graph = new Graph({ training: false });
-  const images = graph.input('images', { shape: [options.batchSize, height, width, channels], dtype: 'uint8' });
-  predict(images, options, {});
+  predict(pictures(graph, options.size, options.batchSize), options, {});
   return inPrecision(graph, options.ampDtype);
 }
 
@@ -100,6 +103,28 @@ function predict(images: Value, options: ForwardOptions, extra: Partial<AugmentO
   const { graph } = images;
   const logits = options.model.call(augment(images, { ...options.normalisation, ...extra }));
   return graph.name(logits, 'logits');
+}
+
+/** The rows of a step, out of device memory. */
+function chosen(graph: Graph, set: ImageSet, batchSize: number): { images: Value; labels: Value } {
+  const indices = rows(graph, 'indices', batchSize);
+  const all = graph.variable('data.labels', { shape: [set.count], dtype: 'int32', initial: set.labels });
+  return { labels: gather(all, indices), images: gather(resident(graph, 'data.images', set), indices) };
+}
+
+/** The rows of a step, brought to it. */
+function fed(graph: Graph, set: PictureSize, batchSize: number): { images: Value; labels: Value } {
+  return { images: pictures(graph, set, batchSize), labels: rows(graph, 'labels', batchSize) };
+}
+
+type PictureSize = Pick<PictureSet, 'height' | 'width' | 'channels'>;
+
+function pictures(graph: Graph, { height, width, channels }: PictureSize, batchSize: number): Value {
+  return graph.input('images', { shape: [batchSize, height, width, channels], dtype: 'uint8' });
+}
+
+function rows(graph: Graph, name: string, batchSize: number): Value {
+  return graph.input(name, { shape: [batchSize], dtype: 'int32' });
 }
 
 function resident(graph: Graph, name: string, set: ImageSet): Value {

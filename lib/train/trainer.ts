@@ -32,7 +32,7 @@ export interface FitResult {
 
 const startPosition: Position = { epoch: 0, stepOfEpoch: 0, step: 0, sums: noSums, bestAccuracy: null, callbacks: {} };
 
-/** Trains a model on a data set that is resident in device memory. */
+/** Trains a model on a data set that is resident in device memory, or streams. */
 export class Trainer implements TrainingControl {
   readonly info: ModelInfo;
   readonly device: Device;
@@ -331,7 +331,7 @@ async function build(
   if (checkpoint) await load(state, checkpoint);
   const program = await compile(training, { device, state });
   const evaluator = await Evaluator.create(device, state, evaluation, data.test, batchSize);
-  const runner = new StepRunner({ program, state, schedule, batchSize, count: data.train.count, seed, stepsPerCall });
+  const runner = new StepRunner({ program, state, schedule, batchSize, set: data.train, seed, stepsPerCall });
   return { state, program, evaluator, runner };
 }
 
