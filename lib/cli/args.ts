@@ -25,7 +25,7 @@ export type Option = OptionBase &
     | { readonly type: 'switch' }
     | { readonly type: 'text'; readonly choices?: readonly string[] }
     | ({ readonly type: 'integer' | 'number' } & NumberRange)
-    | ({ readonly type: 'integers' } & NumberRange)
+    | ({ readonly type: 'integers' | 'numbers' } & NumberRange)
   );
 
 export type Options = Readonly<Record<string, Option>>;
@@ -34,7 +34,7 @@ type ValueOf<O extends Option> = O['type'] extends 'switch'
   ? boolean
   : O['type'] extends 'text'
     ? string
-    : O['type'] extends 'integers'
+    : O['type'] extends 'integers' | 'numbers'
       ? number[]
       : number;
 
@@ -97,7 +97,10 @@ function typed(flag: string, option: Option, value: string | undefined): unknown
     case 'text':
       return choice(flag, option.choices, value);
     case 'integers':
-      return value.split(/[\s,]+/).map((part) => number(flag, { ...option, type: 'integer' }, part));
+    case 'numbers': {
+      const type = option.type === 'integers' ? 'integer' : 'number';
+      return value.split(/[\s,]+/).map((part) => number(flag, { ...option, type }, part));
+    }
     default:
       return number(flag, option, value);
   }
@@ -138,7 +141,13 @@ export function suggestion(word: string, candidates: readonly string[]): string 
   return nearest === undefined ? '' : `; did you mean ${nearest}?`;
 }
 
-export function helpOf(usage: string, purpose: string, options: Options, examples: readonly string[]): string {
+export function helpOf(
+  usage: string,
+  purpose: string,
+  options: Options,
+  examples: readonly string[],
+  notes: readonly string[] = [],
+): string {
   const rows = Object.entries(options).map(([name, option]) => [
     option.type === 'switch' ? `--${name}` : `--${name} ${option.value}`,
     option.description,
@@ -152,6 +161,7 @@ export function helpOf(usage: string, purpose: string, options: Options, example
     'Options:',
     ...rows.map(([flag, description]) => `  ${(flag as string).padEnd(width)}  ${description}`),
     '',
+    ...notes,
     'Examples:',
     ...examples.map((example) => `  ${example}`),
     '',

@@ -21,6 +21,8 @@ export interface Command<T extends Options = Options> {
   readonly purpose: string;
   readonly options: T;
   readonly examples: readonly string[];
+  /** Lines of the help between options and examples. */
+  readonly notes?: readonly string[];
   run(invocation: Invocation<T>): Promise<void>;
 }
 

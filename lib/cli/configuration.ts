@@ -4,6 +4,8 @@ import { modelNames } from '../models/index.ts';
 import {
   type AmpDtype,
   type CheckpointInfo,
+  completed,
+  optimizerNames,
   type Recipe,
   recipes,
   scheduleNames,
@@ -16,7 +18,7 @@ export const recipeOptions = {
     type: 'text',
     choices: Object.keys(recipes),
     value: 'NAME',
-    description: 'defaults of the flags below: short (one cycle, 15 epochs) or paper (He et al. 2015, 160 epochs)',
+    description: `defaults of the flags below (default short): ${Object.keys(recipes).join(', ')}`,
   },
   epochs: { type: 'integer', min: 1, value: 'N', description: 'passes over the training set' },
   'batch-size': { type: 'integer', min: 1, value: 'N', description: 'pictures per step' },
@@ -28,13 +30,16 @@ export const recipeOptions = {
     value: 'N,N',
     description: 'step: epochs after which the rate is multiplied (default: half and three quarters of all)',
   },
-  'decay-rate': { type: 'number', above: 0, value: 'FACTOR', description: 'step: by what (default 0.1)' },
-  'min-lr': { type: 'number', min: 0, value: 'RATE', description: 'cosine: rate at the end (default 0)' },
+  'decay-rate': { type: 'number', above: 0, value: 'FACTOR', description: 'step, exponential: by what (default 0.1)' },
+  'decay-epochs': { type: 'number', above: 0, value: 'N', description: 'exponential: in how many epochs (default 30)' },
+  staircase: { type: 'switch', description: 'exponential: at once at their end, not little by little' },
+  power: { type: 'number', above: 0, value: 'P', description: 'polynomial: its power (default 1)' },
+  'min-lr': { type: 'number', min: 0, value: 'RATE', description: 'cosine, polynomial: rate at the end (default 0)' },
   'warmup-epochs': {
     type: 'integer',
     min: 0,
     value: 'N',
-    description: 'step, cosine: epochs of rising rate (default 0)',
+    description: 'all but onecycle: epochs of rising rate (default 0)',
   },
   'warmup-lr': {
     type: 'number',
@@ -42,10 +47,28 @@ export const recipeOptions = {
     value: 'RATE',
     description: 'rate at the start of the warm-up (default 1e-5)',
   },
-  momentum: { type: 'number', min: 0, max: 0.9999, value: 'M', description: 'Nesterov momentum (default 0.9)' },
-  'weight-decay': { type: 'number', min: 0, value: 'W', description: 'L2 penalty on every parameter' },
+  opt: { type: 'text', choices: optimizerNames, value: 'NAME', description: `optimizer: ${optimizerNames.join(', ')}` },
+  momentum: {
+    type: 'number',
+    min: 0,
+    max: 0.9999,
+    value: 'M',
+    description: 'sgd (Nesterov), lars: momentum (default 0.9)',
+  },
+  'opt-betas': { type: 'numbers', min: 0, max: 0.99999, value: 'B,B', description: 'adam, adamw (default 0.9,0.999)' },
+  'opt-eps': { type: 'number', min: 0, value: 'E', description: 'adam, adamw: beside the root (default 1e-8)' },
+  'trust-coefficient': { type: 'number', above: 0, value: 'T', description: 'lars: trust (default 0.001)' },
+  'weight-decay': { type: 'number', min: 0, value: 'W', description: 'L2 penalty; adamw, lars: their own decay' },
   smoothing: { type: 'number', min: 0, max: 0.9999, value: 'S', description: 'label smoothing (default 0)' },
   'clip-grad': { type: 'number', above: 0, value: 'NORM', description: 'largest norm of all gradients together' },
+  'model-ema': { type: 'switch', description: 'keep moving averages of the weights; evaluate and save them' },
+  'model-ema-decay': {
+    type: 'number',
+    min: 0,
+    max: 0.999999,
+    value: 'D',
+    description: 'what stays of them at each step (default 0.9998)',
+  },
   'no-aug': { type: 'switch', description: 'neither random crops (4 pixels of padding) nor flips' },
 } as const;
 
@@ -92,7 +115,7 @@ export function configurationOf(values: RunValues): Configuration {
 }
 
 function recipeOf(values: RunValues): Recipe {
-  const base = recipes[(values.recipe ?? 'short') as keyof typeof recipes];
+  const base: Recipe = recipes[(values.recipe ?? 'short') as keyof typeof recipes];
   const given = {
     epochs: values.epochs,
     batchSize: values['batch-size'],
@@ -100,20 +123,35 @@ function recipeOf(values: RunValues): Recipe {
     sched: values.sched as Recipe['sched'] | undefined,
     decayMilestones: values['decay-milestones'],
     decayRate: values['decay-rate'],
+    decayEpochs: values['decay-epochs'],
+    staircase: values.staircase,
+    power: values.power,
     minLr: values['min-lr'],
     warmupEpochs: values['warmup-epochs'],
     warmupLr: values['warmup-lr'],
+    opt: values.opt as Recipe['opt'] | undefined,
     momentum: values.momentum,
     ...(values.momentum === 0 && { nesterov: false }),
+    optBetas: twoBetas(values['opt-betas']),
+    optEps: values['opt-eps'],
+    trustCoefficient: values['trust-coefficient'],
     weightDecay: values['weight-decay'],
     smoothing: values.smoothing,
     clipGrad: values['clip-grad'],
+    modelEma: values['model-ema'],
+    modelEmaDecay: values['model-ema-decay'],
     ...(values['no-aug'] && { padding: 0, flip: false }),
   };
   const recipe: Recipe = { ...base, ...definedOnly(given) };
   if (given.decayMilestones !== undefined || given.epochs === undefined) return recipe;
-  const milestones = [0.5, 0.75].map((share) => Math.max(1, Math.round(share * recipe.epochs)));
+  const shares = base.sched === 'step' ? base.decayMilestones.map((epoch) => epoch / base.epochs) : [0.5, 0.75];
+  const milestones = shares.map((share) => Math.max(1, Math.round(share * recipe.epochs)));
   return { ...recipe, decayMilestones: [...new Set(milestones)] };
+}
+
+function twoBetas(betas: readonly number[] | undefined): readonly number[] | undefined {
+  if (betas === undefined || betas.length === 2) return betas;
+  throw new UsageError(`--opt-betas '${betas.join(',')}': give two numbers, such as 0.9,0.999`);
 }
 
 function definedOnly<T extends object>(values: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
@@ -124,13 +162,14 @@ function definedOnly<T extends object>(values: T): { [K in keyof T]?: Exclude<T[
 
 /** The checkpoint decides; a flag that contradicts it is refused. Data may have moved, and epochs may be added. */
 export function resumedConfiguration(file: string, info: CheckpointInfo, values: RunValues): Configuration {
-  const kept = info.configuration as unknown as Configuration;
-  if (typeof kept.recipe !== 'object' || typeof kept.data !== 'string') {
+  const made = info.configuration as unknown as Configuration;
+  if (typeof made.recipe !== 'object' || typeof made.data !== 'string') {
     throw new TrainingError(
       'ERR_CHECKPOINT',
       `checkpoint ${file} was not made by the command line; continue it with Trainer.create({ resume }) in the program that made it`,
     );
   }
+  const kept = { ...made, recipe: completed(made.recipe) };
   const asked = configurationOf(values);
   const conflicts = flagsOf(asked, values).filter(({ path }) => !same(at(kept, path), at(asked, path)));
   if (conflicts.length > 0) {

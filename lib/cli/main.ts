@@ -45,7 +45,7 @@ async function run(argv: readonly string[]): Promise<void> {
   const command = await load();
   const options = { ...command.options, ...helpOptions };
   if (rest.includes('--help')) {
-    process.stdout.write(helpOf(command.usage, command.purpose, options, command.examples));
+    process.stdout.write(helpOf(command.usage, command.purpose, options, command.examples, command.notes));
     return;
   }
   const { values, positionals } = parse(name, rest, options);

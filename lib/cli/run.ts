@@ -67,6 +67,7 @@ function trainerOptions(request: RunRequest, data: DataSet, output: Output) {
     schedule: scheduleOf(recipe, Math.max(1, Math.floor(data.train.count / recipe.batchSize))),
     augment: { padding: recipe.padding, flip: recipe.flip },
     smoothing: recipe.smoothing,
+    ...(recipe.modelEma && { emaDecay: recipe.modelEmaDecay }),
     ampDtype: configuration.ampDtype,
     seed: configuration.seed,
     output: folder,

@@ -4,6 +4,7 @@ import { UsageError } from './args.ts';
 import { defineCommand } from './command.ts';
 import { ampOption, deviceOptions, jsonOption } from './common.ts';
 import { configurationOf, outputFolder, resumedConfiguration, runOptions } from './configuration.ts';
+import { recipeNotes } from './recipe-notes.ts';
 import { bestOf, lastOf, type RunSummary, train } from './run.ts';
 
 const options = {
@@ -35,6 +36,7 @@ export const command = defineCommand({
   usage: 'node-cudnn train [--model NAME] [--data SET] [options]',
   purpose: 'trains a network and keeps the last and the best of it',
   options,
+  notes: recipeNotes(),
   examples: [
     'node-cudnn train --data cifar10-mini --epochs 5',
     'node-cudnn train --model cifar-resnet56-preact --data cifar10 --recipe paper --output runs/paper',

@@ -19,9 +19,13 @@ export type { EpochMetrics } from './metrics.ts';
 export type { TrainerOptions } from './options.ts';
 export { ProgressLine, type ProgressStream } from './progress.ts';
 export {
+  completed,
+  type OptimizerName,
+  optimizerNames,
   optimizerOf,
   type Recipe,
   type RecipeName,
+  recipeSources,
   recipes,
   type ScheduleName,
   scheduleNames,

@@ -2,8 +2,9 @@
 import { type ImageSet, isStreamed, type StreamedSet } from '../data/types.ts';
 import type { Graph } from '../graph/index.ts';
 import type { Module } from '../nn/index.ts';
+import { averagePrefix } from '../optim/index.ts';
 import { compile, type Device, type Inputs, type Program, type State, variablesOf } from '../program.ts';
-import { type Checkpoint, checkSameVariables, type ModelInfo } from './checkpoint.ts';
+import { type Checkpoint, checkSameVariables, type ModelInfo, type Variable } from './checkpoint.ts';
 import { TrainingError } from './errors.ts';
 import { type AmpDtype, evaluationGraph, type ForwardOptions, predictionGraph, ringLength } from './step.ts';
 
@@ -232,14 +233,16 @@ async function loadedState({ device, model, checkpoint }: InferenceOptions, grap
   const shapes = new Map(
     [...model.namedParameters(), ...model.namedBuffers()].map(([name, { shape }]) => [name, shape] as const),
   );
-  checkSameVariables(checkpoint, shapes, isOptimizerState);
+  checkSameVariables(checkpoint, shapes, isTrainingState);
   const state = await device.createState(variablesOf(graph));
   for (const name of shapes.keys()) {
-    await state.write(name, (checkpoint.variables.get(name) as { data: Float32Array }).data);
+    const { variables } = checkpoint;
+    const weights = variables.get(`${averagePrefix}.${name}`) ?? variables.get(name); // averages, where there are any
+    await state.write(name, (weights as Variable).data);
   }
   return state;
 }
 
-function isOptimizerState(name: string): boolean {
-  return name.startsWith('optimizer.') || name === 'step' || name === 'seed';
+function isTrainingState(name: string): boolean {
+  return name.startsWith('optimizer.') || name.startsWith(`${averagePrefix}.`) || name === 'step' || name === 'seed';
 }

@@ -33,6 +33,8 @@ export interface TrainerOptions {
   readonly augment?: { readonly padding?: number; readonly flip?: boolean };
   /** Label smoothing. Default 0. */
   readonly smoothing?: number;
+  /** Keeps moving averages of the weights with this decay, from 0 to below 1; evaluation and prediction use them. */
+  readonly emaDecay?: number;
   /** Precision of convolutions and what stands between them. Default 'float32'. */
   readonly ampDtype?: AmpDtype;
   /** Of initial weights, order and augmentation: 0 to 2^31 - 1. Default 0. */

@@ -1,7 +1,10 @@
-import { type Optimizer, type Schedule, schedules, sgd } from '../optim/index.ts';
+import { adam, adamw, lars, type Optimizer, type Schedule, schedules, sgd } from '../optim/index.ts';
 
-export const scheduleNames = ['step', 'cosine', 'onecycle'] as const;
+export const scheduleNames = ['step', 'cosine', 'onecycle', 'exponential', 'polynomial'] as const;
 export type ScheduleName = (typeof scheduleNames)[number];
+
+export const optimizerNames = ['sgd', 'adam', 'adamw', 'lars'] as const;
+export type OptimizerName = (typeof optimizerNames)[number];
 
 /** Everything about a run that changes what is learned, but the data, the model and the seed. */
 export interface Recipe {
@@ -13,17 +16,33 @@ export interface Recipe {
   /** For `step`: epochs after which the rate is multiplied by `decayRate`. */
   readonly decayMilestones: readonly number[];
   readonly decayRate: number;
-  /** For `cosine`: the rate at the end. */
+  /** For `exponential`: epochs in which the rate is multiplied by `decayRate`; at once at their end with `staircase`. */
+  readonly decayEpochs: number;
+  readonly staircase: boolean;
+  /** For `polynomial`. */
+  readonly power: number;
+  /** For `cosine` and `polynomial`: the rate at the end. */
   readonly minLr: number;
-  /** For `step` and `cosine`: epochs over which the rate rises from `warmupLr`. */
+  /** For all but `onecycle`: epochs over which the rate rises from `warmupLr`. */
   readonly warmupEpochs: number;
   readonly warmupLr: number;
+  readonly opt: OptimizerName;
+  /** For `sgd` and `lars`. */
   readonly momentum: number;
+  /** For `sgd`. */
   readonly nesterov: boolean;
+  /** For `adam` and `adamw`. */
+  readonly optBetas: readonly number[];
+  readonly optEps: number;
+  /** For `lars`. */
+  readonly trustCoefficient: number;
   readonly weightDecay: number;
   readonly smoothing: number;
   /** Largest norm of all gradients together; 0 does not clip. */
   readonly clipGrad: number;
+  /** Whether moving averages of the weights are kept, evaluated and saved. */
+  readonly modelEma: boolean;
+  readonly modelEmaDecay: number;
   readonly padding: number;
   readonly flip: boolean;
 }
@@ -36,14 +55,23 @@ export const paper: Recipe = {
   sched: 'step',
   decayMilestones: [80, 120],
   decayRate: 0.1,
+  decayEpochs: 30,
+  staircase: false,
+  power: 1,
   minLr: 0,
   warmupEpochs: 0,
   warmupLr: 1e-5,
+  opt: 'sgd',
   momentum: 0.9,
   nesterov: true,
+  optBetas: [0.9, 0.999],
+  optEps: 1e-8,
+  trustCoefficient: 0.001,
   weightDecay: 1e-4,
   smoothing: 0,
   clipGrad: 0,
+  modelEma: false,
+  modelEmaDecay: 0.9998,
   padding: 4,
   flip: true,
 };
@@ -51,27 +79,89 @@ export const paper: Recipe = {
 /** One cycle (Smith and Topin 2017, "Super-convergence") for runs of minutes. */
 export const short: Recipe = { ...paper, epochs: 15, batchSize: 64, lr: 0.2, sched: 'onecycle', weightDecay: 5e-4 };
 
-export const recipes = { short, paper } as const;
+const imageNet: Recipe = {
+  ...paper,
+  ...{ epochs: 90, batchSize: 256, decayMilestones: [30, 60], nesterov: false, padding: 0 },
+};
+
+// Ioffe and Szegedy 2015: rates of section 4.2.2, batches of 32, epochs from the steps of figure 3. What the paper takes
+// over unsaid: momentum and 4 % less every 8 epochs from Szegedy et al. 2014, section 6; the L2 penalty from tf-slim.
+const bnBaseline: Recipe = {
+  ...imageNet,
+  ...{ epochs: 332, batchSize: 32, lr: 0.0015, weightDecay: 4e-5 },
+  ...{ sched: 'exponential', decayRate: 0.96, decayEpochs: 8, staircase: true },
+};
+
+/** Section 4.2.1: the L2 penalty divided by 5, decay 6 times as fast. */
+const bnX5: Recipe = { ...bnBaseline, epochs: 52, lr: 0.0075, weightDecay: 4e-5 / 5, decayEpochs: 8 / 6 };
+
+export const recipes = {
+  short,
+  paper,
+  cifar: paper,
+  'imagenet-resnet': imageNet,
+  'imagenet-resnet-cosine': { ...imageNet, sched: 'cosine', warmupEpochs: 5 },
+  'bn-baseline': bnBaseline,
+  'bn-x5': bnX5,
+  'bn-x30': { ...bnX5, epochs: 67, lr: 0.045 },
+  'bn-x5-sigmoid': bnX5,
+} as const satisfies Record<string, Recipe>;
 export type RecipeName = keyof typeof recipes;
 
+/** Where each comes from. */
+export const recipeSources: Readonly<Record<RecipeName, string>> = {
+  short: 'one cycle (Smith and Topin 2017), for runs of minutes',
+  paper: 'the older name of cifar',
+  cifar: 'He et al. 2015, section 4.2',
+  'imagenet-resnet': 'He et al. 2015, section 3.4, in the 90 epochs of Goyal et al. 2017',
+  'imagenet-resnet-cosine': 'the same along half a cosine (Loshchilov and Hutter 2017), warm-up of Goyal et al. 2017',
+  'bn-baseline': 'Ioffe and Szegedy 2015, section 4.2.2',
+  'bn-x5': 'the same, with the changes of section 4.2.1: rate x 5, no dropout, L2 / 5, decay x 6',
+  'bn-x30': 'as bn-x5, rate x 30',
+  'bn-x5-sigmoid': 'as bn-x5, for a model of sigmoid units',
+};
+
+/** A recipe of an earlier version, whose newer settings are those that it was trained with. */
+export function completed(recipe: Partial<Recipe>): Recipe {
+  return { ...paper, ...recipe };
+}
+
 export function scheduleOf(recipe: Recipe, stepsPerEpoch: number): Schedule {
-  if (recipe.sched === 'onecycle') {
-    return schedules.oneCycle({ peak: recipe.lr, totalSteps: recipe.epochs * stepsPerEpoch });
-  }
-  const main = recipe.sched === 'cosine' ? cosine(recipe, stepsPerEpoch) : steps(recipe, stepsPerEpoch);
+  const totalSteps = recipe.epochs * stepsPerEpoch;
+  if (recipe.sched === 'onecycle') return schedules.oneCycle({ peak: recipe.lr, totalSteps });
   const { warmupEpochs, warmupLr } = recipe;
+  const main = mainSchedule(recipe, stepsPerEpoch, totalSteps);
   return schedules.warmup(main, { steps: warmupEpochs * stepsPerEpoch, from: warmupLr });
 }
 
-function cosine({ lr, minLr, epochs }: Recipe, stepsPerEpoch: number): Schedule {
-  return schedules.cosine({ base: lr, minimum: minLr, totalSteps: epochs * stepsPerEpoch });
+function mainSchedule(recipe: Recipe, stepsPerEpoch: number, totalSteps: number): Schedule {
+  const { lr: base, minLr: minimum, decayRate, decayEpochs, staircase, power } = recipe;
+  switch (recipe.sched) {
+    case 'cosine':
+      return schedules.cosine({ base, minimum, totalSteps });
+    case 'polynomial':
+      return schedules.polynomial({ base, minimum, totalSteps, power });
+    case 'exponential':
+      return schedules.exponential({ base, rate: decayRate, decaySteps: decayEpochs * stepsPerEpoch, staircase });
+    default: {
+      const milestones = recipe.decayMilestones.map((epoch) => epoch * stepsPerEpoch);
+      return schedules.step({ base, milestones, gamma: decayRate });
+    }
+  }
 }
 
-function steps({ lr, decayMilestones, decayRate }: Recipe, stepsPerEpoch: number): Schedule {
-  const milestones = decayMilestones.map((epoch) => epoch * stepsPerEpoch);
-  return schedules.step({ base: lr, milestones, gamma: decayRate });
-}
-
-export function optimizerOf({ momentum, nesterov, weightDecay, clipGrad }: Recipe): Optimizer {
-  return sgd({ momentum, nesterov, weightDecay, ...(clipGrad > 0 && { maxNorm: clipGrad }) });
+export function optimizerOf(recipe: Recipe): Optimizer {
+  const { momentum, nesterov, optBetas, optEps: epsilon, trustCoefficient, weightDecay, clipGrad } = recipe;
+  const shared = { weightDecay, ...(clipGrad > 0 && { maxNorm: clipGrad }) };
+  const betas = [optBetas[0] as number, optBetas[1] as number] as const;
+  switch (recipe.opt) {
+    case 'adam':
+      return adam({ ...shared, betas, epsilon });
+    case 'adamw':
+      return adamw({ ...shared, betas, epsilon });
+    case 'lars':
+      return lars({ ...shared, momentum, trustCoefficient });
+    default:
+      return sgd({ ...shared, momentum, nesterov });
+  }
 }

@@ -11,7 +11,7 @@ import {
   softmaxCrossEntropy,
   topkCorrect,
 } from '../ops/index.ts';
-import type { Optimizer } from '../optim/index.ts';
+import { averagePrefix, averageWeights, type Optimizer } from '../optim/index.ts';
 
 export type AmpDtype = 'float32' | 'bfloat16';
 
@@ -25,6 +25,8 @@ export interface ForwardOptions {
   readonly batchSize: number;
   readonly normalisation: Normalisation;
   readonly ampDtype: AmpDtype;
+  /** Whether the model computes with the averages of its weights that training keeps (emaDecay). */
+  readonly averaged?: boolean | undefined;
 }
 
 export interface TrainingStepOptions extends ForwardOptions {
@@ -33,6 +35,8 @@ export interface TrainingStepOptions extends ForwardOptions {
   /** Of pictures in device memory; streamed ones come cut and mirrored. */
   readonly augment: { readonly padding: number; readonly flip: boolean };
   readonly smoothing: number;
+  /** Keeps moving averages of parameters and buffers with this decay. */
+  readonly emaDecay?: number | undefined;
   readonly seed: number;
 }
 
@@ -64,6 +68,7 @@ export function trainingGraph(options: TrainingStepOptions): Graph {
   const parameters = trained.map(([name]) => whole.find(name));
   const gradients = gradient(whole.find('loss'), parameters);
   optimizer.update(whole, parameters, gradients, whole.input('learning_rate', { shape: [1] }));
+  if (options.emaDecay !== undefined) average(whole, model, options.emaDecay);
   record(whole, whole.find('step'), { 'ring.loss': whole.find('loss'), 'ring.correct': whole.find('correct') });
   return whole;
 }
@@ -101,7 +106,8 @@ export function predictionGraph(
 
 function predict(images: Value, options: ForwardOptions, extra: Partial<AugmentOptions>): Value {
   const { graph } = images;
-  const logits = options.model.call(augment(images, { ...options.normalisation, ...extra }));
+  const x = augment(images, { ...options.normalisation, ...extra });
+  const logits = graph.within(options.averaged ? averagePrefix : '', () => options.model.call(x));
   return graph.name(logits, 'logits');
 }
 
@@ -125,6 +131,13 @@ function pictures(graph: Graph, { height, width, channels }: PictureSize, batchS
 
 function rows(graph: Graph, name: string, batchSize: number): Value {
   return graph.input(name, { shape: [batchSize], dtype: 'int32' });
+}
+
+/** After the update: step 0 copies, so that weights that were loaded before it count. */
+function average(graph: Graph, model: Module, decay: number): void {
+  const names = [...model.namedParameters(), ...model.namedBuffers()].map(([name]) => name);
+  const values = names.filter((name) => graph.has(name)).map((name) => graph.find(name));
+  averageWeights(graph, values, { decay, step: graph.find('step') });
 }
 
 function resident(graph: Graph, name: string, set: ImageSet): Value {

@@ -292,9 +292,10 @@ export class Trainer implements TrainingControl {
   }
 
   #createPredictor(): Promise<Predictor> {
-    const { model, batchSize, ampDtype = 'float32' } = this.#options;
+    const { model, batchSize, ampDtype = 'float32', emaDecay } = this.#options;
+    const averaged = emaDecay !== undefined;
     const { normalisation, input: size } = this.info;
-    const graph = predictionGraph({ model, batchSize, ampDtype, normalisation, size });
+    const graph = predictionGraph({ model, batchSize, ampDtype, averaged, normalisation, size });
     return Predictor.create(this.device, this.#state, graph, this.info, batchSize);
   }
 }
@@ -320,13 +321,14 @@ async function build(
     smoothing = 0,
     ampDtype = 'float32',
     seed = 0,
+    emaDecay,
     schedule,
     stepsPerCall,
   } = options;
   const forward = { model, batchSize, ampDtype, normalisation: info.normalisation };
   const augment = { padding: 0, flip: false, ...options.augment };
-  const training = trainingGraph({ ...forward, set: data.train, optimizer, augment, smoothing, seed });
-  const evaluation = evaluationGraph({ ...forward, set: data.test });
+  const training = trainingGraph({ ...forward, set: data.train, optimizer, augment, smoothing, emaDecay, seed });
+  const evaluation = evaluationGraph({ ...forward, averaged: emaDecay !== undefined, set: data.test });
   const state = await device.createState(variablesOf(training, evaluation), { seed });
   if (checkpoint) await load(state, checkpoint);
   const program = await compile(training, { device, state });

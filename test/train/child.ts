@@ -1,5 +1,5 @@
 // A training run in a process of its own, for tests that kill, interrupt or starve it. Argument: JSON of ChildOptions.
-import { schedules } from '../../lib/optim/index.ts';
+import { adamw, schedules } from '../../lib/optim/index.ts';
 import { type Callback, Trainer } from '../../lib/train/index.ts';
 import { tinyRun } from './tiny.ts';
 
@@ -11,12 +11,15 @@ export interface ChildOptions {
   readonly recoveryInterval?: number;
   readonly stepsPerCall?: number;
   readonly seed?: number;
+  /** AdamW and averages of the weights. */
+  readonly adaptive?: boolean;
 }
 
-const options = JSON.parse(process.argv[2] as string) as ChildOptions;
+const { adaptive, ...options } = JSON.parse(process.argv[2] as string) as ChildOptions;
+const more = adaptive ? { optimizer: adamw({ weightDecay: 0.01 }), emaDecay: 0.9 } : {};
 const announce: Callback = { onTrainBegin: () => void process.stdout.write('training\n') };
 const trainer = await Trainer.create(
-  tinyRun({ ...options, schedule: schedules.constant(0.01), callbacks: [announce] }),
+  tinyRun({ ...options, ...more, schedule: schedules.constant(0.01), callbacks: [announce] }),
 );
 try {
   const begin = performance.now();

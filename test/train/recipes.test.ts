@@ -1,6 +1,8 @@
 import { expect, it } from 'vitest';
-import { configurationOf } from '../../lib/cli/configuration.ts';
-import { recipes, scheduleOf } from '../../lib/train/recipes.ts';
+import { configurationOf, resumedConfiguration } from '../../lib/cli/configuration.ts';
+import { recipeNotes } from '../../lib/cli/recipe-notes.ts';
+import type { CheckpointInfo } from '../../lib/train/index.ts';
+import { paper, type Recipe, recipes, scheduleOf } from '../../lib/train/recipes.ts';
 
 const stepsPerEpoch = 10;
 
@@ -59,4 +61,54 @@ it('takes flags over the recipe', () => {
     smoothing: 0.1,
     epochs: 160,
   });
+});
+
+it('has the recipes of the batch-normalisation paper', () => {
+  const rates = (['bn-baseline', 'bn-x5', 'bn-x30', 'bn-x5-sigmoid'] as const).map((name) => recipes[name].lr);
+  expect(rates).toEqual([0.0015, 0.0075, 0.045, 0.0075]);
+  expect(recipes['bn-x5'].weightDecay).toBeCloseTo(recipes['bn-baseline'].weightDecay / 5, 12);
+  const [first, kept, fallen] = ratesByEpoch(recipes['bn-baseline'], 0, 7, 8);
+  expect([first, kept]).toEqual([0.0015, 0.0015]);
+  expect(fallen).toBeCloseTo(0.0015 * 0.96, 9);
+  const faster = ratesByEpoch(recipes['bn-x5'], 0, 1, 8); // 8 epochs: six falls
+  expect(faster[1]).toBe(0.0075);
+  expect(faster[2]).toBeCloseTo(0.0075 * 0.96 ** 6, 7);
+});
+
+it('has the 90 epochs of ImageNet, by steps and along a cosine', () => {
+  expect(ratesByEpoch(recipes['imagenet-resnet'], 29, 30, 60)).toEqual([0.1, 0.01, 0.001]);
+  expect(configurationOf({ recipe: 'imagenet-resnet', epochs: 30 }).recipe.decayMilestones).toEqual([10, 20]);
+  const [first, top, last] = ratesByEpoch(recipes['imagenet-resnet-cosine'], 0, 5, 89) as [number, number, number];
+  expect(first).toBe(1e-5);
+  expect(top).toBeGreaterThan(0.099);
+  expect(last).toBeLessThan(1e-4);
+});
+
+it('takes optimizer, averages and schedule from flags', () => {
+  const { recipe } = configurationOf({
+    ...{ opt: 'adamw', 'opt-betas': [0.8, 0.95], 'opt-eps': 1e-6, 'model-ema': true, 'model-ema-decay': 0.99 },
+    ...{ sched: 'polynomial', power: 2, epochs: 10, lr: 0.4 },
+  });
+  expect(recipe).toMatchObject({ opt: 'adamw', optBetas: [0.8, 0.95], optEps: 1e-6, modelEma: true });
+  expect(ratesByEpoch(recipe, 0, 5, 10)).toEqual([0.4, 0.1, 0]);
+  expect(() => configurationOf({ 'opt-betas': [0.9] })).toThrow("--opt-betas '0.9': give two numbers");
+});
+
+it('shows in the help what every recipe sets', () => {
+  const text = recipeNotes().join('\n');
+  for (const name of Object.keys(recipes)) expect(text).toContain(`  ${name}: `);
+  expect(text).toContain('--epochs 160 --batch-size 128 --lr 0.1 --sched step --decay-milestones 80,120');
+  expect(text).toContain('--lr 0.0075 --sched exponential --decay-rate 0.96 --decay-epochs 1.333 --staircase');
+});
+
+it('completes the recipe of an earlier version when its run is resumed', () => {
+  const { opt, optBetas, optEps, trustCoefficient, modelEma, modelEmaDecay, ...older } = recipes.short;
+  const configuration = { ...configurationOf({}), recipe: older as Recipe };
+  const info = { configuration } as unknown as CheckpointInfo;
+  expect(resumedConfiguration('last.safetensors', info, {}).recipe).toEqual(recipes.short);
+  expect(recipes.short).toMatchObject({ opt, optBetas, optEps, trustCoefficient, modelEma, modelEmaDecay });
+  expect(opt).toBe(paper.opt);
+  expect(() => resumedConfiguration('last.safetensors', info, { opt: 'adam' })).toThrow(
+    '--opt adam: the checkpoint has sgd',
+  );
 });

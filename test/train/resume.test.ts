@@ -1,9 +1,10 @@
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as setTimeoutPromise } from 'node:timers/promises';
 import { expect, it } from 'vitest';
 import { syntheticDataSet } from '../../lib/data/index.ts';
 import { createModel } from '../../lib/models/index.ts';
-import { Trainer } from '../../lib/train/index.ts';
+import { readCheckpointInfo, Trainer } from '../../lib/train/index.ts';
 import { Random } from '../support/random.ts';
 import { runChild, startChild, temporaryFolder, weightsHash } from './processes.ts';
 import { tinyRun } from './tiny.ts';
@@ -58,6 +59,30 @@ it(`ends with the same weights and metrics, killed at ${kills} random moments an
     expect(await metricsOf(output)).toEqual(await metricsOf(whole));
   }
 });
+
+it('does so with AdamW and averages of the weights, killed in the middle', { timeout: 600_000 }, async () => {
+  await using folder = await temporaryFolder();
+  const [whole, parts] = [join(folder.path, 'whole'), join(folder.path, 'parts')];
+  const run = { epochs: 4, recoveryInterval: 5, stepsPerCall: 1, adaptive: true };
+  expect((await runChild({ ...run, output: whole })).code).toBe(0);
+  const last = join(parts, 'last.safetensors');
+  const child = startChild({ ...run, output: parts });
+  while (child.process.exitCode === null && (await stepOf(last)) < 5) await setTimeoutPromise(20);
+  child.process.kill('SIGKILL');
+  await child.finished;
+  const { code, stderr } = await runChild({ ...run, output: parts, resume: last });
+  expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+  for (const name of ['last', 'best']) {
+    const [found, wanted] = [parts, whole].map((path) => weightsHash(join(path, `${name}.safetensors`)));
+    expect(await found).toBe(await wanted);
+  }
+  expect(await metricsOf(parts)).toEqual(await metricsOf(whole));
+});
+
+async function stepOf(file: string): Promise<number> {
+  const info = await readCheckpointInfo(file).catch(() => undefined);
+  return info?.position.step ?? 0;
+}
 
 /** A run that was killed before its first save starts anew. */
 async function resumeFrom(last: string): Promise<{ resume: string } | { overwrite: true }> {
