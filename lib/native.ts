@@ -138,6 +138,22 @@ export interface NativePictures {
   }[];
 }
 
+export interface NativeDeviceOptions {
+  readonly threads?: number;
+  readonly deterministic?: boolean;
+  readonly tf32?: boolean;
+  readonly measureEngines?: boolean;
+  readonly libraries?: string;
+  readonly engineCache?: string;
+}
+
+export interface NativeFinding {
+  readonly what: string;
+  /** Version and place, or why it does not serve, with the cure. */
+  readonly found: string;
+  readonly serves: boolean;
+}
+
 export interface NativeAddon {
   /** Whether libjpeg-turbo was there at build time; without it every JPEG file is 'unsupported'. */
   readonly readsJpeg: boolean;
@@ -145,7 +161,9 @@ export interface NativeAddon {
   readPictures(pictures: readonly NativePicture[], options: NativePictureOptions): Promise<NativePictures>;
   backends(): NativeBackendInfo[];
   /** `name`: 'cpu', 'reference', 'cuda:0' ... */
-  openDevice(name: string, options: { readonly threads?: number }): Promise<NativeDevice>;
+  openDevice(name: string, options: NativeDeviceOptions): Promise<NativeDevice>;
+  /** What a device of this kind needs, and what of it was found. Opens libraries, which takes a moment. */
+  findings(name: string, options: NativeDeviceOptions): NativeFinding[];
 }
 
 /** Errors of the addon carry `code`: one of these. */

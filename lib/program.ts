@@ -17,6 +17,7 @@ import {
 import {
   type NativeBackendInfo,
   type NativeDevice,
+  type NativeFinding,
   type NativeGraph,
   type NativeProgram,
   type NativeState,
@@ -30,7 +31,19 @@ export { State, type VariableSpec, variablesOf } from './state.ts';
 export interface DeviceOptions {
   /** CPU threads; default: physical cores. */
   readonly threads?: number;
+  /** CUDA: no atomics, no engine whose sums depend on timing; equal runs give equal bits. */
+  readonly deterministic?: boolean;
+  /** CUDA: float32 products may round their operands to tf32 (10 bits of mantissa). */
+  readonly tf32?: boolean;
+  /** CUDA: time the engines that cuDNN and cuBLASLt propose (default); else take the first. */
+  readonly measureEngines?: boolean;
+  /** CUDA: the folder of cuDNN and cuBLASLt; default: searched, see docs/cuda.md. */
+  readonly libraries?: string;
+  /** CUDA: the folder where measured choices are kept; default: ~/.cache/node-cudnn. */
+  readonly engineCache?: string;
 }
+
+const deviceOptions = ['threads', 'deterministic', 'tf32', 'measureEngines', 'libraries', 'engineCache'];
 
 /** A machine that runs programs: 'cpu', 'reference' or 'cuda:N'. */
 export class Device {
@@ -44,7 +57,7 @@ export class Device {
 
   /** Opens a device. There is no fall-back to another one: what is not there is an error that says how to get it. */
   static async open(name: string, options: DeviceOptions = {}): Promise<Device> {
-    checkOptions('Device.open', options, ['threads']);
+    checkOptions('Device.open', options, deviceOptions);
     checkThreads(options.threads);
     checkAvailable(name);
     return new Device(await native().openDevice(name, options));
@@ -53,6 +66,12 @@ export class Device {
   /** The kinds of device that this build knows, and why one of them cannot be used here. */
   static backends(): readonly NativeBackendInfo[] {
     return native().backends();
+  }
+
+  /** What a device needs, and what of it was found here: driver, libraries, versions. The doctor's questions. */
+  static findings(name: string, options: DeviceOptions = {}): readonly NativeFinding[] {
+    checkOptions('Device.findings', options, deviceOptions);
+    return native().findings(name, options);
   }
 
   get name(): string {

@@ -11,6 +11,7 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   bench: async () => (await import('./bench.ts')).command,
   start: async () => (await import('./start.ts')).command,
   devices: async () => (await import('./devices.ts')).command,
+  doctor: async () => (await import('./doctor.ts')).command,
 };
 
 async function overview(): Promise<string> {

@@ -21,6 +21,7 @@ namespace {
 struct PlugIn {
   BackendInfo info;
   BackendFactory factory = nullptr;
+  BackendFindings findings = nullptr;
 };
 
 std::string folder_of_addon() {
@@ -58,7 +59,7 @@ bool is_truncated([[maybe_unused]] const std::string& path) {
 }
 
 PlugIn load(const std::string& kind) {
-  PlugIn plug_in{{kind, false, "", folder_of_addon() + "/node_cudnn_" + kind + ".so"}, nullptr};
+  PlugIn plug_in{{kind, false, "", folder_of_addon() + "/node_cudnn_" + kind + ".so"}};
   BackendInfo& info = plug_in.info;
   std::error_code error;
   if (!std::filesystem::exists(info.path, error)) {
@@ -78,6 +79,7 @@ PlugIn load(const std::string& kind) {
     return plug_in;
   }
   plug_in.factory = reinterpret_cast<BackendFactory>(dlsym(library, backend_factory_name));
+  plug_in.findings = reinterpret_cast<BackendFindings>(dlsym(library, backend_findings_name));
   info.available = plug_in.factory != nullptr;
   if (!info.available) {
     info.reason = info.path + " belongs to another version of node-cudnn (it has no " + backend_factory_name +
@@ -121,6 +123,15 @@ BackendOptions parse_device_name(const std::string& name, int threads) {
                 "unknown device '" + name + "': expected 'cpu', 'reference', 'cuda' or 'cuda:N' with N = 0, 1, ...");
   }
   return options;
+}
+
+std::vector<Finding> examine(const BackendOptions& options) {
+  const PlugIn found = plug_in(options.kind);
+  if (!found.info.available) return {{"plug-in", found.info.reason, false}};
+  std::vector<Finding> findings = {{"plug-in", found.info.path, true}};
+  if (found.findings == nullptr) return findings;
+  for (Finding& finding : found.findings(options)) findings.push_back(std::move(finding));
+  return findings;
 }
 
 std::unique_ptr<Backend> open_backend(const BackendOptions& options) {

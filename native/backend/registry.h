@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "backend/backend.h"
+#include "backend/findings.h"
 
 namespace node_cudnn {
 
@@ -21,6 +22,9 @@ std::vector<BackendInfo> list_backends();
 
 // 'cpu', 'reference', 'cuda', 'cuda:1'. Throws ERR_ARGUMENT for anything else.
 BackendOptions parse_device_name(const std::string& name, int threads);
+
+// What a device of this kind needs, and what of it was found; the first finding is the plug-in itself.
+std::vector<Finding> examine(const BackendOptions& options);
 
 // Throws ERR_DEVICE where the back end is not there; never opens another one instead.
 std::unique_ptr<Backend> open_backend(const BackendOptions& options);

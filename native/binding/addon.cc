@@ -29,6 +29,7 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   environment.state_class = Napi::Persistent(StateObject::define_class(env));
   environment.program_class = Napi::Persistent(ProgramObject::define_class(env));
   exports.Set("backends", Napi::Function::New<backends>(env, "backends"));
+  exports.Set("findings", Napi::Function::New<DeviceObject::findings>(env, "findings"));
   exports.Set("openDevice", Napi::Function::New<DeviceObject::open>(env, "openDevice"));
   exports.Set("readsJpeg", Napi::Boolean::New(env, image::can_read_jpeg()));
   exports.Set("readPictures", Napi::Function::New<read_pictures>(env, "readPictures"));

@@ -17,6 +17,7 @@ class DeviceObject : public Napi::ObjectWrap<DeviceObject> {
  public:
   static Napi::Function define_class(Napi::Env env);
   static Napi::Value open(const Napi::CallbackInfo& call);
+  static Napi::Value findings(const Napi::CallbackInfo& call);
   explicit DeviceObject(const Napi::CallbackInfo& call);
 
  private:

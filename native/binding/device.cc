@@ -13,6 +13,32 @@ int read_threads(Napi::Value value) {
   return threads.IsUndefined() ? 0 : static_cast<int>(integer(threads, "options.threads", 1, most_threads));
 }
 
+void read_flag(Napi::Object options, const char* name, bool& flag) {
+  const Napi::Value value = options.Get(name);
+  if (value.IsUndefined()) return;
+  if (!value.IsBoolean()) {
+    throw Error(ErrorCode::argument, std::string("options.") + name + ": expected true or false, got " + show(value));
+  }
+  flag = value.As<Napi::Boolean>();
+}
+
+void read_text(Napi::Object options, const char* name, std::string& target) {
+  const Napi::Value value = options.Get(name);
+  if (!value.IsUndefined()) target = text(value, std::string("options.") + name);
+}
+
+BackendOptions read_options(Napi::Value name, Napi::Value value) {
+  BackendOptions options = parse_device_name(text(name, "the device's name"), read_threads(value));
+  if (value.IsUndefined()) return options;
+  const Napi::Object given = object(value, "options");
+  read_flag(given, "deterministic", options.deterministic);
+  read_flag(given, "tf32", options.tf32);
+  read_flag(given, "measureEngines", options.measure_engines);
+  read_text(given, "libraries", options.libraries);
+  read_text(given, "engineCache", options.engine_cache);
+  return options;
+}
+
 struct Opened {
   std::string description;
   std::vector<std::string> features;
@@ -36,7 +62,7 @@ Napi::Value DeviceObject::open(const Napi::CallbackInfo& call) {
   Napi::Env env = call.Env();
   return rejecting(env, [&] {
     std::string name = text(call[0], "the device's name");
-    BackendOptions options = parse_device_name(name, read_threads(call[1]));
+    BackendOptions options = read_options(call[0], call[1]);
     auto device = Environment::of(env).make_device(name);
     return Environment::of(env).submit(device, [device = device.get(), options]() -> Answer {
       device->open(open_backend, options);
@@ -54,6 +80,19 @@ Napi::Value DeviceObject::open(const Napi::CallbackInfo& call) {
         define(self, "threads", Napi::Number::New(env, opened.threads));
         return self;
       };
+    });
+  });
+}
+
+Napi::Value DeviceObject::findings(const Napi::CallbackInfo& call) {
+  Napi::Env env = call.Env();
+  return throwing(env, [&] {
+    return to_array(env, examine(read_options(call[0], call[1])), [env](const Finding& finding) {
+      auto object = Napi::Object::New(env);
+      object.Set("what", finding.what);
+      object.Set("found", finding.found);
+      object.Set("serves", finding.serves);
+      return object;
     });
   });
 }

@@ -149,6 +149,12 @@ class CudaBackend final : public Backend {
     }
   }
 
+  size_t available() const override {
+    size_t free = 0, total = 0;
+    check(cudaMemGetInfo(&free, &total), "cudaMemGetInfo");
+    return free;
+  }
+
   void* allocate(size_t bytes) override {
     void* address = nullptr;
     check(cudaMalloc(&address, bytes), "cudaMalloc");

@@ -1,5 +1,7 @@
 #include "backend/cuda/libraries/cudnn.h"
 
+#include <algorithm>
+
 namespace node_cudnn::cuda {
 
 CudnnFunctions::CudnnFunctions(const SharedLibrary& library)
@@ -68,15 +70,14 @@ Descriptor Descriptor::descriptor(cudnnBackendAttributeName_t name, cudnnBackend
   return made;
 }
 
-std::vector<Descriptor> Descriptor::descriptors(cudnnBackendAttributeName_t name,
-                                                cudnnBackendDescriptorType_t type) const {
+std::vector<Descriptor> Descriptor::descriptors(cudnnBackendAttributeName_t name, cudnnBackendDescriptorType_t type,
+                                                int64_t most) const {
+  if (most == 0) most = get(name, CUDNN_TYPE_BACKEND_DESCRIPTOR, 0, nullptr);
   std::vector<Descriptor> made;
   std::vector<cudnnBackendDescriptor_t> handles;
-  for (int64_t left = get(name, CUDNN_TYPE_BACKEND_DESCRIPTOR, 0, nullptr); left > 0; --left) {
-    handles.push_back(made.emplace_back(*cudnn_, type).get());
-  }
-  const int64_t found = get(name, CUDNN_TYPE_BACKEND_DESCRIPTOR, static_cast<int64_t>(handles.size()), handles.data());
-  made.erase(made.begin() + std::min<std::ptrdiff_t>(found, std::ssize(made)), made.end());
+  for (int64_t i = 0; i < most; ++i) handles.push_back(made.emplace_back(*cudnn_, type).get());
+  const int64_t found = get(name, CUDNN_TYPE_BACKEND_DESCRIPTOR, most, handles.data());
+  made.erase(made.begin() + std::min(found, most), made.end());
   return made;
 }
 

@@ -64,7 +64,9 @@ class Descriptor {
 
   int64_t integer(cudnnBackendAttributeName_t name) const;
   Descriptor descriptor(cudnnBackendAttributeName_t name, cudnnBackendDescriptorType_t type) const;
-  std::vector<Descriptor> descriptors(cudnnBackendAttributeName_t name, cudnnBackendDescriptorType_t type) const;
+  // `most`: where the attribute does not tell how many there are.
+  std::vector<Descriptor> descriptors(cudnnBackendAttributeName_t name, cudnnBackendDescriptorType_t type,
+                                      int64_t most = 0) const;
   template <class Note>
   std::vector<Note> notes(cudnnBackendAttributeName_t name, cudnnBackendAttributeType_t type) const {
     std::vector<Note> found(16);

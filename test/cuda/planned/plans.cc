@@ -1,0 +1,96 @@
+// Reads convolutions, one a line, and says which of them cuDNN can plan for a device that is not there:
+//   plans STUB DEVICE_JSON_FILE < convolutions > table
+// A line is `pass dtype n c h w  o i kh kw  n o h w  sh sw  top left bottom right  dh dw  groups`; the answer is the
+// number of proposals that are precompiled, of those compiled at run time, and the first that became a plan.
+#include <dlfcn.h>
+
+#include <fstream>
+#include <iostream>
+#include <map>
+#include <sstream>
+
+#include "backend/cuda/libraries/convolution.h"
+#include "backend/cuda/libraries/loader.h"
+
+namespace node_cudnn::cuda {
+namespace {
+
+const std::map<std::string, Pass> passes = {
+    {"conv2d", Pass::forward}, {"conv2d_dgrad", Pass::dgrad}, {"conv2d_wgrad", Pass::wgrad}};
+const std::map<std::string, DType> dtypes = {
+    {"float32", DType::float32}, {"float16", DType::float16}, {"bfloat16", DType::bfloat16}};
+
+template <size_t n>
+void read(std::istream& in, std::array<int64_t, n>& values) {
+  for (int64_t& value : values) in >> value;
+}
+
+Convolution parse(const std::string& line) {
+  std::istringstream in(line);
+  std::string pass, dtype;
+  Convolution c{};
+  in >> pass >> dtype;
+  c.pass = passes.at(pass);
+  c.dtype = c.result = dtypes.at(dtype);
+  read(in, c.x);
+  read(in, c.w);
+  read(in, c.y);
+  read(in, c.stride);
+  read(in, c.padding);
+  read(in, c.dilation);
+  in >> c.groups;
+  if (!in) throw std::invalid_argument("not a convolution: " + line);
+  return c;
+}
+
+std::string first_plan(const ConvolutionPlanner& planner, const Convolution& c, const std::vector<Candidate>& found) {
+  for (const bool compiles : {false, true}) {
+    for (const Candidate& candidate : found) {
+      if (candidate.compiles == compiles && planner.build(c, candidate)) return candidate.name;
+    }
+  }
+  return "none";
+}
+
+void answer(const ConvolutionPlanner& planner, const std::string& line) {
+  const Convolution c = parse(line);
+  const std::vector<Candidate> found = planner.candidates(c);
+  const auto compiled = std::count_if(found.begin(), found.end(), [](const Candidate& one) { return one.compiles; });
+  std::cout << std::ssize(found) - compiled << ' ' << compiled << ' ' << first_plan(planner, c, found) << std::endl;
+}
+
+void open_stub(const char* path) {
+  if (dlopen("libcuda.so.1", RTLD_NOW) != nullptr) throw std::runtime_error("this machine has a driver");
+  if (dlopen(path, RTLD_NOW | RTLD_GLOBAL) == nullptr) throw std::runtime_error(dlerror());
+}
+
+std::string content(const char* path) {
+  std::ostringstream text;
+  text << std::ifstream(path).rdbuf();
+  std::string whole = text.str();
+  return whole.substr(0, whole.find_last_of('}') + 1);
+}
+
+void run(const char* stub, const char* device) {
+  open_stub(stub);
+  const Surroundings surroundings = Surroundings::of_process("");
+  open_cublas(surroundings);
+  const CudnnFunctions cudnn(open_cudnn(surroundings).library);
+  const ConvolutionPlanner planner(cudnn, content(device));
+  std::cout << "cuDNN " << cudnn_version_text(cudnn.version()) << std::endl;
+  for (std::string line; std::getline(std::cin, line);) answer(planner, line);
+}
+
+}  // namespace
+}  // namespace node_cudnn::cuda
+
+int main(int count, char** arguments) {
+  try {
+    if (count != 3) throw std::invalid_argument("usage: plans STUB DEVICE_JSON_FILE < convolutions");
+    node_cudnn::cuda::run(arguments[1], arguments[2]);
+    return 0;
+  } catch (const std::exception& error) {
+    std::cerr << "plans: " << error.what() << '\n';
+    return 1;
+  }
+}
