@@ -57,8 +57,8 @@ export const command = defineCommand({
       const shape = [options.batchSize, inChannels, options.imageSize, options.imageSize];
       return { ...summarise(module, shape), plannedBytes: arenaBytes + workspaceBytes };
     });
-    const { parameters, buffers, multiplyAdds, activationBytes, plannedBytes, layers } = summary;
-    output.answer({ parameters, buffers, multiplyAdds, activationBytes, plannedBytes, layers }, () =>
+    const { parameters, buffers, multiplyAdds, activationBytes, plannedBytes, layers, endPoints } = summary;
+    output.answer({ parameters, buffers, multiplyAdds, activationBytes, plannedBytes, layers, endPoints }, () =>
       describe(summary, options),
     );
   },

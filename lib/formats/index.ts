@@ -1,3 +1,4 @@
+export { encodeNpy, writeNpy } from './npy.ts';
 export {
   readHeader,
   readSafetensors,

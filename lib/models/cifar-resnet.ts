@@ -1,7 +1,8 @@
 // The CIFAR networks of He et al. 2015 (section 4.2) and, with pre-activation, He et al. 2016.
 import { ArgumentError, checkOptions, type Value } from '../graph/index.ts';
-import { BatchNorm2d, type Conv2d, GlobalAvgPool, Linear, Module, ReLU, type Sequential } from '../nn/index.ts';
+import { BatchNorm2d, type Conv2d, GlobalAvgPool, Linear, type Module, ReLU, type Sequential } from '../nn/index.ts';
 import { BasicBlock, conv3x3, PlainBlock, PreActBlock, projection, stage, zeroPadded } from './blocks.ts';
+import { Classifier } from './classifier.ts';
 
 export interface CifarPlainOptions {
   /** Layers with weights: 6n + 2, such as 20, 32, 44, 56, 110. */
@@ -35,7 +36,8 @@ interface Shape {
  * | layer2 | 16x16 | 32       | n      |
  * | layer3 | 8x8   | 64       | n      |
  */
-class CifarResNet extends Module {
+class CifarResNet extends Classifier {
+  readonly headPath = 'fc';
   readonly conv1: Conv2d;
   readonly bn1?: BatchNorm2d;
   readonly layer1: Sequential;
@@ -68,7 +70,7 @@ class CifarResNet extends Module {
   }
 }
 
-export function cifarResNet(options: CifarResNetOptions): Module {
+export function cifarResNet(options: CifarResNetOptions): Classifier {
   checkOptions('cifarResNet', options, ['depth', 'preActivation', 'numClasses', 'inChannels', 'shortcut']);
   const { preActivation = false, shortcut = 'A' } = options;
   if (shortcut !== 'A' && shortcut !== 'B') {
@@ -80,7 +82,7 @@ export function cifarResNet(options: CifarResNetOptions): Module {
 }
 
 /** The same layers without shortcuts: deeper is worse (He et al. 2015, figure 6 left). */
-export function cifarPlain(options: CifarPlainOptions): Module {
+export function cifarPlain(options: CifarPlainOptions): Classifier {
   checkOptions('cifarPlain', options, ['depth', 'numClasses', 'inChannels']);
   return new CifarResNet(shapeOf('cifarPlain', options), (...place) => new PlainBlock(...place));
 }

@@ -1,5 +1,13 @@
 export { type CifarPlainOptions, type CifarResNetOptions, cifarPlain, cifarResNet } from './cifar-resnet.ts';
-export { createModel, type ModelDefaults, type ModelOptions, modelDefaults, modelNames } from './registry.ts';
+export { Classifier } from './classifier.ts';
+export {
+  createModel,
+  type ModelDefaults,
+  type ModelOptions,
+  modelDefaults,
+  modelNames,
+  type PublishedTransform,
+} from './registry.ts';
 export {
   type BottleneckResNetOptions,
   ResNet,

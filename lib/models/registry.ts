@@ -1,7 +1,7 @@
 // Models by the names that the command line and checkpoints know.
 import { ArgumentError, checkOptions, closest } from '../graph/index.ts';
-import type { Module } from '../nn/index.ts';
 import { cifarPlain, cifarResNet } from './cifar-resnet.ts';
+import type { Classifier } from './classifier.ts';
 import { resnet18, resnet34, resnet50, resnet101, resnet152 } from './resnet.ts';
 import { resnet50V2, resnet101V2, resnet152V2, resnet200V2 } from './resnet-v2.ts';
 import { resnet18Small } from './resnet18-small.ts';
@@ -11,13 +11,39 @@ export interface ModelOptions {
   readonly inChannels?: number;
 }
 
-type Build = (options: ModelOptions) => Module;
+type Build = (options: ModelOptions) => Classifier;
 
 /** What a model is made for; other sizes and numbers of classes work as far as its shapes allow. */
 export interface ModelDefaults {
   readonly imageSize: number;
   readonly numClasses: number;
+  /** How pictures were prepared for the weights that people have of it; undefined where none are published. */
+  readonly published?: PublishedTransform;
 }
+
+/** As in timm: the shorter side at imageSize / cropPct, the centre cut out, then (pixel / 255 - mean) / std. */
+export interface PublishedTransform {
+  readonly mean: readonly number[];
+  readonly std: readonly number[];
+  readonly cropPct: number;
+  readonly interpolation: 'bilinear' | 'bicubic';
+}
+
+/** Of torchvision's first weights (IMAGENET1K_V1). */
+const torchvision: PublishedTransform = {
+  mean: [0.485, 0.456, 0.406],
+  std: [0.229, 0.224, 0.225],
+  cropPct: 0.875,
+  interpolation: 'bilinear',
+};
+
+/** Of timm's resnetv2_50.a1h_in1k and resnetv2_101.a1h_in1k. */
+const timm: PublishedTransform = {
+  mean: [0.5, 0.5, 0.5],
+  std: [0.5, 0.5, 0.5],
+  cropPct: 0.95,
+  interpolation: 'bicubic',
+};
 
 interface Entry extends ModelDefaults {
   readonly build: Build;
@@ -32,26 +58,26 @@ const models: ReadonlyMap<string, Entry> = new Map<string, Entry>([
     cifar(`cifar-plain${depth}`, (options) => cifarPlain({ ...options, depth })),
   ]),
   cifar('resnet18-small', resnet18Small),
-  imageNet('resnet18', resnet18),
-  imageNet('resnet34', resnet34),
+  imageNet('resnet18', resnet18, torchvision),
+  imageNet('resnet34', resnet34, torchvision),
   ...Object.entries({ resnet50, resnet101, resnet152 }).flatMap(([name, build]) => [
-    imageNet(name, build),
+    imageNet(name, build, torchvision),
     imageNet(`${name}-v1`, (options) => build({ ...options, variant: 'v1' })),
   ]),
   imageNet('resnet50-v2', resnet50V2),
   imageNet('resnet101-v2', resnet101V2),
   imageNet('resnet152-v2', resnet152V2),
   imageNet('resnet200-v2', resnet200V2),
-  imageNet('resnetv2_50', (options) => resnet50V2({ ...options, variant: 'timm' })),
-  imageNet('resnetv2_101', (options) => resnet101V2({ ...options, variant: 'timm' })),
+  imageNet('resnetv2_50', (options) => resnet50V2({ ...options, variant: 'timm' }), timm),
+  imageNet('resnetv2_101', (options) => resnet101V2({ ...options, variant: 'timm' }), timm),
 ]);
 
 function cifar(name: string, build: Build): [string, Entry] {
   return [name, { build, imageSize: 32, numClasses: 10 }];
 }
 
-function imageNet(name: string, build: Build): [string, Entry] {
-  return [name, { build, imageSize: 224, numClasses: 1000 }];
+function imageNet(name: string, build: Build, published?: PublishedTransform): [string, Entry] {
+  return [name, { build, imageSize: 224, numClasses: 1000, ...(published && { published }) }];
 }
 
 export function modelNames(): string[] {
@@ -59,11 +85,11 @@ export function modelNames(): string[] {
 }
 
 export function modelDefaults(name: string): ModelDefaults {
-  const { imageSize, numClasses } = entry(name);
-  return { imageSize, numClasses };
+  const { build: _, ...defaults } = entry(name);
+  return defaults;
 }
 
-export function createModel(name: string, options: ModelOptions = {}): Module {
+export function createModel(name: string, options: ModelOptions = {}): Classifier {
   const { build } = entry(name);
   checkOptions('createModel', options, ['numClasses', 'inChannels']);
   return build(options);

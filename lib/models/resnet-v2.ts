@@ -13,6 +13,7 @@ import {
   Sequential,
 } from '../nn/index.ts';
 import { add, avgPool2d, flatten } from '../ops/index.ts';
+import { Classifier } from './classifier.ts';
 
 export interface ResNetV2Options {
   /** Default 1000. */
@@ -156,7 +157,8 @@ class Head extends Module {
  * Stages of `units` bottlenecks with 256, 512, 1024 and 2048 channels out. tf-slim's stages have the strides 2, 2, 2, 1 in
  * their last units, timm's 1, 2, 2, 2 in their first.
  */
-export class ResNetV2 extends Module {
+export class ResNetV2 extends Classifier {
+  readonly headPath = 'head.fc';
   readonly stem: Module;
   readonly stages: Sequential;
   readonly norm: BatchNorm2d;
@@ -180,6 +182,11 @@ export class ResNetV2 extends Module {
     const last = outChannels(units.length - 1);
     this.norm = new BatchNorm2d(last, { momentum: forms[variant].momentum });
     this.head = new Head(last, numClasses, globalPool);
+  }
+
+  override get endPoints(): string[] {
+    const stages = this.stages.children().map(([name]) => `stages.${name}`);
+    return ['stem', ...stages, 'norm', 'relu', 'head'];
   }
 
   override forward(x: Value): Value {

@@ -1,17 +1,8 @@
 // The ImageNet networks of He et al. 2015 (table 1); names of parameters as in torchvision.
 import { ArgumentError, checkOptions, type Value } from '../graph/index.ts';
-import {
-  BatchNorm2d,
-  Conv2d,
-  GlobalAvgPool,
-  init,
-  Linear,
-  MaxPool2d,
-  Module,
-  ReLU,
-  type Sequential,
-} from '../nn/index.ts';
+import { BatchNorm2d, Conv2d, GlobalAvgPool, init, Linear, MaxPool2d, ReLU, type Sequential } from '../nn/index.ts';
 import { BasicBlock, Bottleneck, projection, stage } from './blocks.ts';
+import { Classifier } from './classifier.ts';
 
 export interface ResNetOptions {
   /** Default 1000. */
@@ -39,7 +30,8 @@ export interface BottleneckResNetOptions extends ResNetOptions {
  * | layer3  | 14x14      | 256                                      |
  * | layer4  | 7x7        | 512                                      |
  */
-export class ResNet extends Module {
+export class ResNet extends Classifier {
+  readonly headPath = 'fc';
   readonly conv1: Conv2d;
   readonly bn1: BatchNorm2d;
   readonly relu = new ReLU();

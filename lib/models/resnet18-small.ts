@@ -1,7 +1,8 @@
 // ResNet-18 (He et al. 2015, table 1) for small images: a 3x3 stem that keeps the size, and shortcuts without BN.
 import { checkOptions, type Value } from '../graph/index.ts';
-import { BatchNorm2d, Conv2d, GlobalAvgPool, Linear, MaxPool2d, Module, ReLU, type Sequential } from '../nn/index.ts';
+import { BatchNorm2d, Conv2d, GlobalAvgPool, Linear, MaxPool2d, ReLU, type Sequential } from '../nn/index.ts';
 import { BasicBlock, type Shortcut, stage } from './blocks.ts';
+import { Classifier } from './classifier.ts';
 
 export interface ResNet18SmallOptions {
   /** Default 10. */
@@ -25,7 +26,8 @@ const convolution: Shortcut = (inChannels, channels, stride) => new Conv2d(inCha
  * | layer3  | 8x8      | 2 of 256                                    |
  * | layer4  | 4x4      | 2 of 512                                    |
  */
-class ResNet18Small extends Module {
+class ResNet18Small extends Classifier {
+  readonly headPath = 'fc';
   readonly conv1: Conv2d;
   readonly bn1: BatchNorm2d;
   readonly relu = new ReLU();
@@ -65,7 +67,7 @@ function blocks(inputs: number, channels: number, stride: number): Sequential {
   );
 }
 
-export function resnet18Small(options: ResNet18SmallOptions = {}): Module {
+export function resnet18Small(options: ResNet18SmallOptions = {}): Classifier {
   checkOptions('resnet18Small', options, ['numClasses', 'inChannels', 'widthMultiplier']);
   return new ResNet18Small(options);
 }

@@ -13,7 +13,7 @@ export interface BatchNorm2dOptions {
 
 /**
  * Batch normalisation per channel (Ioffe and Szegedy 2015): by the batch's statistics in a training graph, by the running
- * ones elsewhere. Parameters `weight`, `bias`; buffers `running_mean`, `running_var`.
+ * ones elsewhere and where frozen. Parameters `weight`, `bias`; buffers `running_mean`, `running_var`.
  */
 export class BatchNorm2d extends Module {
   readonly weight: Parameter;
@@ -45,6 +45,7 @@ export class BatchNorm2d extends Module {
       runningVar: this.running_var.variable(graph),
       epsilon: this.eps,
     };
-    return graph.training ? batchNorm(x, { ...operands, momentum: this.momentum }) : batchNormInference(x, operands);
+    if (!graph.training || this.frozen) return batchNormInference(x, operands);
+    return batchNorm(x, { ...operands, momentum: this.momentum });
   }
 }

@@ -6,4 +6,4 @@ export * as init from './init.ts';
 export { Linear, type LinearOptions } from './linear.ts';
 export { Buffer, Module, Parameter, Sequential, type TensorOptions } from './module.ts';
 export { AvgPool2d, GlobalAvgPool, MaxPool2d } from './pool.ts';
-export { type LayerSummary, type ModelSummary, summarise } from './summary.ts';
+export { type EndPoint, type LayerSummary, type ModelSummary, summarise } from './summary.ts';

@@ -2,6 +2,7 @@
 // nodes and its output: nothing is registered, and one model serves any number of graphs.
 import {
   ArgumentError,
+  closest,
   elements,
   type Format,
   type Graph,
@@ -68,6 +69,9 @@ export class Buffer extends Tensor {}
  * fields do not); their names are the property names, as in torch.nn.
  */
 export abstract class Module {
+  /** Set by freeze(): layers that act otherwise in training than elsewhere act here as elsewhere. */
+  frozen = false;
+
   /** Builds the module's part of the graph; modules inside it are applied with call(). */
   abstract forward(x: Value, ...more: Value[]): Value;
 
@@ -95,6 +99,40 @@ export abstract class Module {
     const found = new Map<Module, string>();
     collect(this, '', found);
     return [...found].map(([module, name]) => [name, module]);
+  }
+
+  /** Names of outputs, in order: a graph that the model was applied to finds, keeps and fetches each by its name. */
+  get endPoints(): string[] {
+    return this.children().map(([name]) => name);
+  }
+
+  /**
+   * Takes the named parts (without names: all) out of training: their parameters get no gradient, and batch normalisation
+   * goes by its running statistics. Names as in namedModules(), such as 'layer1'. Returns this.
+   */
+  freeze(...names: string[]): this {
+    for (const name of names.length > 0 ? names : ['']) {
+      const part = this.#part('freeze', name);
+      for (const [, module] of part.namedModules()) module.frozen = true;
+      for (const [, parameter] of part.namedParameters()) parameter.requiresGrad = false;
+    }
+    return this;
+  }
+
+  /** Freezes all that stands before the named part. Returns this. */
+  freezeUntil(name: string): this {
+    this.#part('freezeUntil', name);
+    const names = this.namedModules().map(([path]) => path);
+    const before = names.slice(0, names.indexOf(name)).filter((path) => path !== '' && !name.startsWith(`${path}.`));
+    return before.length > 0 ? this.freeze(...before) : this;
+  }
+
+  #part(what: string, name: string): Module {
+    const parts = new Map(this.namedModules());
+    const part = parts.get(name);
+    if (part) return part;
+    const near = closest(name, parts.keys()).map((path) => `'${path}'`);
+    throw new ArgumentError(`${what}: no part of the model is called '${name}'; the nearest names: ${near.join(', ')}`);
   }
 
   namedParameters(): [name: string, parameter: Parameter][] {

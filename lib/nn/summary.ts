@@ -10,6 +10,11 @@ export interface LayerSummary {
   readonly parameters: number;
 }
 
+export interface EndPoint {
+  readonly name: string;
+  readonly shape: Shape;
+}
+
 export interface ModelSummary {
   readonly parameters: number;
   /** Numbers that belong to the model without being trained. */
@@ -19,6 +24,8 @@ export interface ModelSummary {
   /** float32 outputs of all ops of one forward pass in training, before any of them is reused. */
   readonly activationBytes: number;
   readonly layers: readonly LayerSummary[];
+  /** What can be fetched by name, without the parts that this graph has no use for. */
+  readonly endPoints: readonly EndPoint[];
 }
 
 /** What a model is and costs for one batch of activations [N, C, H, W]. */
@@ -31,6 +38,9 @@ export function summarise(model: Module, inputShape: Shape): ModelSummary {
     buffers: count(model.namedBuffers()),
     multiplyAdds: graph.nodes.reduce((sum, node) => sum + multiplyAdds(node), 0),
     activationBytes: outputs.reduce((sum, value) => sum + denseBytes(value), 0),
+    endPoints: model.endPoints
+      .filter((name) => graph.has(name))
+      .map((name) => ({ name, shape: graph.find(name).shape })),
     layers: model.namedModules().flatMap(([name, module]) => layer(graph, name, module)),
   };
 }

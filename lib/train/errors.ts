@@ -2,6 +2,7 @@ export type TrainingErrorCode =
   | 'ERR_OPTION' // a setting that cannot be, alone or with the others
   | 'ERR_OUTPUT' // the output folder cannot be written, or holds another run
   | 'ERR_CHECKPOINT' // a checkpoint that cannot be read, or belongs to another model
+  | 'ERR_WEIGHTS' // weights of a file that do not fit the model
   | 'ERR_SAVE' // a checkpoint or the metrics could not be written
   | 'ERR_NOT_FINITE'; // the loss or the parameters left the finite numbers
 

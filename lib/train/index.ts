@@ -14,7 +14,14 @@ export {
   readCheckpointInfo,
 } from './checkpoint.ts';
 export { TrainingError, type TrainingErrorCode } from './errors.ts';
-export { type Evaluation, evaluateCheckpoint, type Prediction, predictCheckpoint } from './inference.ts';
+export {
+  type EndPointValue,
+  type Evaluation,
+  evaluateCheckpoint,
+  type Prediction,
+  type PredictOptions,
+  predictCheckpoint,
+} from './inference.ts';
 export type { EpochMetrics } from './metrics.ts';
 export type { TrainerOptions } from './options.ts';
 export { ProgressLine, type ProgressStream } from './progress.ts';
@@ -33,3 +40,11 @@ export {
 } from './recipes.ts';
 export { type AmpDtype, type TrainingStepOptions, trainingGraph } from './step.ts';
 export { type FitResult, Trainer } from './trainer.ts';
+export {
+  type LoadedWeights,
+  type LoadWeightsOptions,
+  loadWeights,
+  readWeightsInfo,
+  saveWeights,
+  type WeightsInfo,
+} from './weights.ts';

@@ -1,6 +1,6 @@
 // What a model says about pictures: loss and accuracy over a set, logits for pictures of one's own.
 import { type ImageSet, isStreamed, type StreamedSet } from '../data/types.ts';
-import type { Graph } from '../graph/index.ts';
+import { elements, type Graph, type HostArray, type Shape } from '../graph/index.ts';
 import type { Module } from '../nn/index.ts';
 import { averagePrefix } from '../optim/index.ts';
 import { compile, type Device, type Inputs, type Program, type State, variablesOf } from '../program.ts';
@@ -21,6 +21,18 @@ export interface Prediction {
   readonly labels: readonly string[];
   readonly probabilities: readonly number[];
   readonly logits: readonly number[];
+  /** The end points that were asked for, by name, without the batch's axis. */
+  readonly endPoints?: Readonly<Record<string, EndPointValue>>;
+}
+
+export interface EndPointValue {
+  readonly shape: Shape;
+  readonly data: HostArray;
+}
+
+export interface PredictOptions {
+  /** Names of values to return besides the logits, such as `model.endPoints`. */
+  readonly endPoints?: readonly string[];
 }
 
 const stepsPerCall = 4;
@@ -118,11 +130,14 @@ export class Predictor {
   readonly #program: Program;
   readonly #info: ModelInfo;
   readonly #batchSize: number;
+  /** Shapes of the end points, by name. */
+  readonly #endPoints: ReadonlyMap<string, Shape>;
 
-  private constructor(program: Program, info: ModelInfo, batchSize: number) {
+  private constructor(program: Program, info: ModelInfo, batchSize: number, endPoints: ReadonlyMap<string, Shape>) {
     this.#program = program;
     this.#info = info;
     this.#batchSize = batchSize;
+    this.#endPoints = endPoints;
   }
 
   static async create(
@@ -131,8 +146,11 @@ export class Predictor {
     graph: Graph,
     info: ModelInfo,
     batchSize: number,
+    { endPoints = [] }: PredictOptions = {},
   ): Promise<Predictor> {
-    return new Predictor(await compile(graph, { device, state, keep: ['logits'] }), info, batchSize);
+    const shapes = new Map(endPoints.map((name) => [name, graph.find(name).shape.slice(1)]));
+    const program = await compile(graph, { device, state, keep: ['logits', ...endPoints] });
+    return new Predictor(program, info, batchSize, shapes);
   }
 
   async predict(images: Uint8Array): Promise<Prediction[]> {
@@ -151,13 +169,25 @@ export class Predictor {
       batch.fill(0).set(part);
       await this.#program.step({ images: batch });
       const logits = (await this.#program.fetch('logits')) as Float32Array;
-      for (let row = 0; row < part.length / size; row += 1) predictions.push(this.#row(logits, row));
+      const endPoints = await this.#fetchEndPoints();
+      for (let row = 0; row < part.length / size; row += 1) {
+        predictions.push({
+          ...this.#row(logits, row),
+          ...(endPoints.length > 0 && { endPoints: slices(endPoints, row) }),
+        });
+      }
     }
     return predictions;
   }
 
   close(): void {
     this.#program.close();
+  }
+
+  async #fetchEndPoints(): Promise<[string, EndPointValue][]> {
+    const found: [string, EndPointValue][] = [];
+    for (const [name, shape] of this.#endPoints) found.push([name, { shape, data: await this.#program.fetch(name) }]);
+    return found;
   }
 
   #row(logits: Float32Array, row: number): Prediction {
@@ -173,6 +203,16 @@ export class Predictor {
   }
 }
 
+/** The row's part of every end point of a batch. */
+function slices(endPoints: readonly [string, EndPointValue][], row: number): Record<string, EndPointValue> {
+  return Object.fromEntries(
+    endPoints.map(([name, { shape, data }]) => {
+      const size = elements(shape);
+      return [name, { shape, data: data.slice(row * size, (row + 1) * size) }];
+    }),
+  );
+}
+
 export function softmax(logits: readonly number[]): number[] {
   const most = Math.max(...logits);
   const powers = logits.map((value) => Math.exp(value - most));
@@ -182,9 +222,11 @@ export function softmax(logits: readonly number[]): number[] {
 
 export interface InferenceOptions {
   readonly device: Device;
-  /** Built as `checkpoint.info.model` says. */
+  /** Built as the checkpoint says, or with weights of its own (see loadWeights). */
   readonly model: Module;
-  readonly checkpoint: Checkpoint;
+  /** A checkpoint of ours; without one the model's own initial values count, and `info` says what they are for. */
+  readonly checkpoint?: Checkpoint;
+  readonly info?: ModelInfo;
   readonly batchSize?: number;
   readonly ampDtype?: AmpDtype;
 }
@@ -205,13 +247,14 @@ export async function evaluateCheckpoint(
 }
 
 export async function predictCheckpoint(
-  options: InferenceOptions & { readonly images: Uint8Array },
+  options: InferenceOptions & PredictOptions & { readonly images: Uint8Array },
 ): Promise<Prediction[]> {
   const forward = forwardOptions(options);
-  const info = options.checkpoint.info.model;
+  const info = infoOf(options);
   const graph = predictionGraph({ ...forward, size: info.input });
   const state = await loadedState(options, graph);
-  const predictor = await Predictor.create(options.device, state, graph, info, forward.batchSize);
+  const { device, endPoints = [] } = options;
+  const predictor = await Predictor.create(device, state, graph, info, forward.batchSize, { endPoints });
   try {
     return await predictor.predict(options.images);
   } finally {
@@ -220,21 +263,26 @@ export async function predictCheckpoint(
   }
 }
 
-function forwardOptions({
-  model,
-  checkpoint,
-  batchSize = 100,
-  ampDtype = 'float32',
-}: InferenceOptions): ForwardOptions {
-  return { model, batchSize, ampDtype, normalisation: checkpoint.info.model.normalisation };
+function infoOf({ checkpoint, info = checkpoint?.info.model }: InferenceOptions): ModelInfo {
+  if (info) return info;
+  throw new TrainingError(
+    'ERR_OPTION',
+    'inference: neither checkpoint nor info is given; one must say what the model is',
+  );
+}
+
+function forwardOptions(options: InferenceOptions): ForwardOptions {
+  const { model, batchSize = 100, ampDtype = 'float32' } = options;
+  return { model, batchSize, ampDtype, normalisation: infoOf(options).normalisation };
 }
 
 async function loadedState({ device, model, checkpoint }: InferenceOptions, graph: Graph): Promise<State> {
   const shapes = new Map(
     [...model.namedParameters(), ...model.namedBuffers()].map(([name, { shape }]) => [name, shape] as const),
   );
-  checkSameVariables(checkpoint, shapes, isTrainingState);
+  if (checkpoint) checkSameVariables(checkpoint, shapes, isTrainingState);
   const state = await device.createState(variablesOf(graph));
+  if (!checkpoint) return state;
   for (const name of shapes.keys()) {
     const { variables } = checkpoint;
     const weights = variables.get(`${averagePrefix}.${name}`) ?? variables.get(name); // averages, where there are any

@@ -12,7 +12,7 @@ import {
   writeCheckpoint,
 } from './checkpoint.ts';
 import { TrainingError } from './errors.ts';
-import { type Evaluation, Evaluator, type Prediction, Predictor } from './inference.ts';
+import { type Evaluation, Evaluator, type Prediction, type PredictOptions, Predictor } from './inference.ts';
 import { addSteps, type EpochMetrics, noSums } from './metrics.ts';
 import { checkOptions, checkResumable, modelInfo, type TrainerOptions } from './options.ts';
 import { RunFolder } from './output.ts';
@@ -114,9 +114,17 @@ export class Trainer implements TrainingControl {
   }
 
   /** Predicts pictures [count, height, width, channels] of uint8. */
-  async predict(images: Uint8Array): Promise<Prediction[]> {
-    this.#predictor ??= await this.#createPredictor();
-    return this.#predictor.predict(images);
+  async predict(images: Uint8Array, options: PredictOptions = {}): Promise<Prediction[]> {
+    if (!options.endPoints) {
+      this.#predictor ??= await this.#createPredictor({});
+      return this.#predictor.predict(images);
+    }
+    const predictor = await this.#createPredictor(options);
+    try {
+      return await predictor.predict(images);
+    } finally {
+      predictor.close();
+    }
   }
 
   /** Writes everything that the run needs to go on to `file`, in one step: a failure leaves the old file as it was. */
@@ -291,12 +299,12 @@ export class Trainer implements TrainingControl {
     return `the last good checkpoint is ${this.#saved.file} (step ${this.#saved.step})`;
   }
 
-  #createPredictor(): Promise<Predictor> {
+  #createPredictor(endPoints: PredictOptions): Promise<Predictor> {
     const { model, batchSize, ampDtype = 'float32', emaDecay } = this.#options;
     const averaged = emaDecay !== undefined;
     const { normalisation, input: size } = this.info;
     const graph = predictionGraph({ model, batchSize, ampDtype, averaged, normalisation, size });
-    return Predictor.create(this.device, this.#state, graph, this.info, batchSize);
+    return Predictor.create(this.device, this.#state, graph, this.info, batchSize, endPoints);
   }
 }
 

@@ -2,6 +2,9 @@ import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { readSafetensors, type Tensor, writeSafetensors } from '../../lib/formats/index.ts';
+import { createModel } from '../../lib/models/index.ts';
+import { readCheckpointInfo } from '../../lib/train/index.ts';
 import { testDevice } from '../train/tiny.ts';
 import { cli, json, startCli, writePictures } from './cli.ts';
 
@@ -137,6 +140,28 @@ describe('predict', () => {
     expect(plain).toEqual([{ file: files[0], labels: [answers[0]?.labels[0]], probabilities: [expect.any(Number)] }]);
   });
 
+  it('takes weights without a checkpoint, prepares pictures as the flags say, and writes end points', async () => {
+    const [picture, weights] = [join(data, 'test', 'rows/000.png'), join(folder, 'weights.safetensors')];
+    const { tensors } = await readSafetensors(join(run, 'last.safetensors'));
+    const own = createModel('cifar-resnet20', { numClasses: 2 });
+    const names = [...own.namedParameters(), ...own.namedBuffers()].map(([name]) => name);
+    await writeSafetensors(weights, new Map(names.map((name) => [name, tensors.get(name) as Tensor])));
+    const { mean, std } = (await readCheckpointInfo(join(run, 'last.safetensors'))).model.normalisation;
+    const flags = ['--model', 'cifar-resnet20', '--weights', weights, '--img-size', 8, '--crop-pct', 1];
+    const inside = ['--end-points', 'layer3,pool', '--output', join(folder, 'inside')];
+    const asked = [...flags, '--mean', mean.join(','), '--std', std.join(','), ...inside, '--logits', ...device];
+    type Answer = { labels: string[]; logits: number[]; classes: string[] };
+    const [answer] = await json<[Answer]>('predict', picture, ...asked);
+    const trained = ['--checkpoint', join(run, 'last.safetensors'), '--logits', ...device];
+    const [checkpoint] = await json<[Answer]>('predict', picture, ...trained);
+    expect(answer.classes).toEqual(['class 0', 'class 1']);
+    answer.logits.forEach((logit, i) => void expect(logit).toBeCloseTo(checkpoint.logits[i] as number, 4));
+    const file = await readFile(join(folder, 'inside', 'pool.npy'));
+    expect(file.toString('latin1', 0, 128)).toContain("'descr': '<f4', 'fortran_order': False, 'shape': (1, 64), }");
+    expect(file.length).toBe(128 + 4 * 64);
+    expect((await readFile(join(folder, 'inside', 'layer3.npy'))).toString('latin1')).toContain('(1, 64, 2, 2)');
+  });
+
   it('names a picture that is not there', async () => {
     const { code, stderr } = await cli(
       'predict',
@@ -157,8 +182,9 @@ describe('summary', () => {
       buffers: 2 * (7 * 16 + 6 * 32 + 6 * 64),
     });
     expect(Object.keys(summary)).toEqual([
-      ...['parameters', 'buffers', 'multiplyAdds', 'activationBytes', 'plannedBytes', 'layers'],
+      ...['parameters', 'buffers', 'multiplyAdds', 'activationBytes', 'plannedBytes', 'layers', 'endPoints'],
     ]);
+    expect(summary).toHaveProperty('endPoints.0', { name: 'conv1', shape: [1, 16, 32, 32] });
     expect(summary.layers[0]).toEqual({ name: 'conv1', type: 'Conv2d', outputShape: [1, 16, 32, 32], parameters: 432 });
   });
 });

@@ -1,0 +1,130 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { readHeader, readSafetensors, type Tensor, writeSafetensors } from '../../lib/formats/index.ts';
+import { Graph } from '../../lib/graph/index.ts';
+import { type Classifier, ResNet, ResNetV2 } from '../../lib/models/index.ts';
+import { compile, Device, type State, variablesOf } from '../../lib/program.ts';
+import { loadWeights, readWeightsInfo, saveWeights } from '../../lib/train/index.ts';
+import { golden } from '../goldens/images.ts';
+import { uniform } from '../goldens/weights.ts';
+
+interface Golden {
+  readonly shape: readonly number[];
+  readonly logits: Readonly<Record<string, readonly number[]>>;
+}
+
+const numClasses = 5;
+const networks: Readonly<Record<string, () => Classifier>> = {
+  torchvision: () => new ResNet('v1.5', [1, 1, 1, 1], { numClasses, widthMultiplier: 1 / 16 }),
+  timm: () => new ResNetV2('timm', [2, 1], { numClasses, widthMultiplier: 1 / 8 }),
+};
+const fileOf = (name: string) => fileURLToPath(new URL(`../goldens/exchange-${name}.safetensors`, import.meta.url));
+const { shape, logits: truth } = golden<Golden>('exchange');
+
+let cpu: Device;
+let folder: string;
+
+beforeAll(async () => {
+  cpu = await Device.open('cpu', { threads: 1 });
+  folder = await mkdtemp(join(tmpdir(), 'weights-'));
+});
+afterAll(async () => {
+  await cpu.close();
+  await rm(folder, { recursive: true });
+});
+
+async function evaluate<T>(model: Classifier, use: (logits: Float32Array, state: State) => Promise<T>): Promise<T> {
+  const graph = new Graph();
+  graph.name(model.call(graph.input('x', { shape, format: 'activation' })), 'logits');
+  const state = await cpu.createState(variablesOf(graph));
+  const program = await compile(graph, { device: cpu, state, keep: ['logits'] });
+  await program.step({ x: Float32Array.from(uniform('x', shape)) });
+  const answer = await use((await program.fetch('logits')) as Float32Array, state);
+  program.close();
+  state.close();
+  return answer;
+}
+
+function expectLogits(found: Float32Array, name: string): void {
+  const wanted = truth[name] as readonly number[];
+  const norm = (values: readonly number[]) => Math.hypot(...values);
+  const error = norm(wanted.map((value, i) => value - (found[i] as number))) / norm(wanted);
+  expect(error).toBeLessThan(1e-5); // float32 on both sides, sums in different orders
+}
+
+describe.each(Object.keys(networks))('a state dict of %s', (name) => {
+  it('loads, and gives its logits', async () => {
+    const model = (networks[name] as () => Classifier)();
+    const report = await loadWeights(model, fileOf(name));
+    expect(report).toEqual({ info: {}, missing: [], unexpected: [], misshapen: [] });
+    await evaluate(model, async (logits) => expectLogits(logits, name));
+  });
+
+  it('is what we save', async () => {
+    const model = (networks[name] as () => Classifier)();
+    await loadWeights(model, fileOf(name));
+    const file = join(folder, `${name}.safetensors`);
+    const info = { architecture: 'resnet50', labels: ['a', 'b', 'c', 'd', 'e'], mean: [0.5, 0.4, 0.3], cropPct: 0.9 };
+    await evaluate(model, (_, state) => saveWeights(file, model, state, info));
+    expect(await readWeightsInfo(file)).toMatchObject({ info });
+    const tensors = (header: Awaited<ReturnType<typeof readHeader>>) =>
+      [...header.tensors]
+        .map(([key, tensor]) => `${key} [${tensor.shape}]`)
+        .filter((line) => !/batches_tracked/.test(line));
+    expect(tensors(await readHeader(file)).sort()).toEqual(tensors(await readHeader(fileOf(name))).sort());
+    const again = (networks[name] as () => Classifier)();
+    expect((await loadWeights(again, file)).info).toEqual(info);
+    await evaluate(again, async (logits) => expectLogits(logits, name));
+  });
+});
+
+describe('weights that do not fit', () => {
+  async function damaged(): Promise<string> {
+    const { tensors } = await readSafetensors(fileOf('torchvision'));
+    const changed = new Map<string, Tensor>(tensors);
+    changed.delete('bn1.weight');
+    changed.delete('layer1.0.conv2.weight');
+    changed.set('fc.weight', { dtype: 'F32', shape: [2, 3], data: new Float32Array(6) });
+    changed.set('extra.bias', { dtype: 'F32', shape: [1], data: new Float32Array(1) });
+    const file = join(folder, 'damaged.safetensors');
+    await writeSafetensors(file, changed);
+    return file;
+  }
+
+  it('are named in one error', async () => {
+    const file = await damaged();
+    const model = (networks.torchvision as () => Classifier)();
+    await expect(loadWeights(model, file)).rejects.toMatchObject({
+      code: 'ERR_WEIGHTS',
+      message: [
+        `${file} does not fit the model:`,
+        '  missing (2):',
+        '    bn1.weight [4]',
+        '    layer1.0.conv2.weight [4,4,3,3]',
+        '  unexpected (1):',
+        '    extra.bias [1]',
+        '  other shape (1):',
+        '    fc.weight: is [2,3], wanted [5,128]',
+        'build the network and the number of classes that the file is of, or load what fits with strict: false',
+      ].join('\n'),
+    });
+  });
+
+  it('are reported, and the rest loaded, where strict is false', async () => {
+    const model = (networks.torchvision as () => Classifier)();
+    const report = await loadWeights(model, await damaged(), { strict: false });
+    expect(report).toMatchObject({
+      missing: ['bn1.weight [4]', 'layer1.0.conv2.weight [4,4,3,3]'],
+      unexpected: ['extra.bias [1]'],
+      misshapen: ['fc.weight: is [2,3], wanted [5,128]'],
+    });
+    const { tensors } = await readSafetensors(fileOf('torchvision'));
+    const wanted = tensors.get('layer4.0.bn3.running_var') as Tensor;
+    expect(wanted.dtype).toBe('F16');
+    const found = await evaluate(model, async (_, state) => state.read('layer4.0.bn3.running_var'));
+    expect([...found].every((value) => value > 0.4 && value < 1.6 && value !== 1)).toBe(true);
+  });
+});
