@@ -2,6 +2,7 @@ import { createInterface } from 'node:readline';
 import { modelDefaults } from '../models/index.ts';
 import { percent } from '../train/format.ts';
 import type { AmpDtype } from '../train/index.ts';
+import { benchData, describeData } from './bench-data.ts';
 import { defineCommand } from './command.ts';
 import { ampOption, deviceOptions, jsonOption, withDevice } from './common.ts';
 import { layerTable } from './layers.ts';
@@ -24,6 +25,12 @@ export const command = defineCommand({
     steps: { type: 'integer', min: 10, value: 'N', description: 'timed steps, at least 10 (default 20)' },
     ...ampOption,
     ...deviceOptions,
+    data: {
+      type: 'text',
+      value: 'SET',
+      description: 'a folder or shards: times reading the pictures alone, the step alone, and both together',
+    },
+    workers: { type: 'integer', min: 1, max: 1024, value: 'N', description: '--data: threads that read pictures' },
     peer: {
       type: 'text',
       choices: ['pytorch'],
@@ -35,7 +42,12 @@ export const command = defineCommand({
       value: 'FILE',
       description: 'the Python that has PyTorch (default $PYTHON, $VIRTUAL_ENV or python3)',
     },
-    rounds: { type: 'integer', min: 1, value: 'N', description: '--peer: turns of each, --steps long (default 5)' },
+    rounds: {
+      type: 'integer',
+      min: 1,
+      value: 'N',
+      description: '--peer, --data: turns of each, --steps long (default 5)',
+    },
     record: { type: 'text', value: 'FOLDER', description: '--peer: where the record goes (default bench/results)' },
     serve: {
       type: 'switch',
@@ -47,6 +59,7 @@ export const command = defineCommand({
     'npm run bench -- --model cifar-resnet20 --batch-size 128',
     'npm run bench -- --model resnet18-small --batch-size 32 --image-size 64 --amp-dtype bfloat16 --json',
     'npm run bench -- --peer pytorch --python ~/venv/bin/python',
+    'npm run bench -- --data photos/ --model resnet50 --batch-size 32 --workers 2 --peer pytorch',
   ],
   async run({ values, output }) {
     const model = values.model ?? 'cifar-resnet20';
@@ -60,6 +73,14 @@ export const command = defineCommand({
       ampDtype: (values['amp-dtype'] ?? 'float32') as AmpDtype,
     };
     const steps = values.steps ?? 20;
+    if (values.data !== undefined) {
+      const { data, workers, device, threads, peer, python, rounds = 5, record } = values;
+      const result = await benchData(
+        { ...options, data, workers, device, threads, peer, python, rounds, record, steps },
+        output,
+      );
+      return output.answer(result, () => describeData(result));
+    }
     if (values.serve) return withDevice(values, async (device) => serve(await Stepper.create(device, options)));
     if (values.peer !== undefined) {
       const { device, threads, python, rounds = 5, record } = values;

@@ -1,8 +1,6 @@
 // Flags and steps that several commands share.
-import { type DataProgress, type DataSet, openDataSet } from '../data/index.ts';
 import { Device } from '../program.ts';
 import { UsageError } from './args.ts';
-import type { Output } from './command.ts';
 
 export const deviceOptions = {
   device: { type: 'text', value: 'NAME', description: 'cpu (default), reference, cuda:0 ...; see node-cudnn devices' },
@@ -45,47 +43,4 @@ export async function withDevice<T>(
   } finally {
     await device.close();
   }
-}
-
-export interface DataChoice {
-  readonly data: string;
-  readonly imageSize?: number | undefined;
-  readonly skipDamaged?: boolean | undefined;
-}
-
-export async function loadData({ data, imageSize, skipDamaged }: DataChoice, output: Output): Promise<DataSet> {
-  const show = dataProgress(output);
-  const set = await openDataSet(data, {
-    ...(imageSize !== undefined && { size: [imageSize, imageSize] as const }),
-    ...(skipDamaged && { skipDamaged }),
-    onProgress: show.update,
-  });
-  show.end();
-  return set;
-}
-
-/** One line in place on a terminal; elsewhere one line per phase. */
-function dataProgress({ log }: Output): { update(progress: DataProgress): void; end(): void } {
-  let phase = '';
-  let shown = 0;
-  return {
-    update({ phase: now, done, total }) {
-      if (!log.isTTY) {
-        if (now !== phase) log.write(`data: ${now}\n`);
-        phase = now;
-      } else if (performance.now() - shown > 100) {
-        shown = performance.now();
-        phase = now;
-        log.write(`\r\x1b[Kdata: ${now} ${done}${total === undefined ? '' : ` of ${total}`}`);
-      }
-    },
-    end() {
-      if (log.isTTY && phase !== '') log.write('\r\x1b[K');
-    },
-  };
-}
-
-export function describeSet({ name, train, test, classes }: DataSet): string {
-  const size = `${train.width}x${train.height}x${train.channels}`;
-  return `${name}: ${train.count} training and ${test.count} test pictures of ${size}, ${classes.length} classes`;
 }

@@ -12,6 +12,7 @@ import {
   TrainingError,
 } from '../train/index.ts';
 import { UsageError, type Values } from './args.ts';
+import { type PictureChoice, pictureChoice, pictureOptions } from './picture-options.ts';
 
 export const recipeOptions = {
   recipe: {
@@ -77,9 +78,11 @@ export const runOptions = {
   data: {
     type: 'text',
     value: 'SET',
-    description: 'cifar10, cifar100, cifar10-mini (default), synthetic, or a folder or tar archive with train and test',
+    description:
+      'cifar10, cifar100, cifar10-mini (default), synthetic, a folder or tar archive with train and test, or a folder ' +
+      'of shards (train-000000.tar ...)',
   },
-  'image-size': { type: 'integer', min: 8, value: 'S', description: 'resize pictures to SxS' },
+  ...pictureOptions,
   seed: {
     type: 'integer',
     min: 0,
@@ -91,10 +94,9 @@ export const runOptions = {
 } as const;
 
 /** All numbers that decide what a run learns. */
-export interface Configuration {
+export interface Configuration extends PictureChoice {
   readonly model: string;
   readonly data: string;
-  readonly imageSize?: number;
   readonly seed: number;
   readonly ampDtype: AmpDtype;
   readonly recipe: Recipe;
@@ -103,11 +105,10 @@ export interface Configuration {
 type RunValues = Values<typeof runOptions> & { readonly 'amp-dtype'?: string };
 
 export function configurationOf(values: RunValues): Configuration {
-  const imageSize = values['image-size'];
   return {
     model: values.model ?? 'cifar-resnet20',
     data: values.data ?? 'cifar10-mini',
-    ...(imageSize !== undefined && { imageSize }),
+    ...pictureChoice(values),
     seed: values.seed ?? 0,
     ampDtype: (values['amp-dtype'] ?? 'float32') as AmpDtype,
     recipe: recipeOf(values),

@@ -2,7 +2,9 @@ import { percent } from '../train/format.ts';
 import { type AmpDtype, type CheckpointInfo, evaluateCheckpoint, TrainingError } from '../train/index.ts';
 import { openCheckpoint } from './checkpoint.ts';
 import { defineCommand } from './command.ts';
-import { ampOption, deviceOptions, jsonOption, loadData, required, withDevice } from './common.ts';
+import { ampOption, deviceOptions, jsonOption, required, withDevice } from './common.ts';
+import type { Configuration } from './configuration.ts';
+import { loadData } from './data.ts';
 
 export const command = defineCommand({
   name: 'evaluate',
@@ -29,9 +31,9 @@ export const command = defineCommand({
   async run({ values, output }) {
     const file = required('--checkpoint', values.checkpoint);
     const { checkpoint, model } = await openCheckpoint(file);
-    const kept = checkpoint.info.configuration as { data?: string; imageSize?: number };
+    const kept = checkpoint.info.configuration as Partial<Configuration>;
     const source = required('--data', values.data ?? kept.data);
-    const data = await loadData({ data: source, imageSize: kept.imageSize }, output);
+    const data = await loadData({ ...kept, model: checkpoint.info.model.name, data: source }, output);
     checkFits(file, checkpoint.info, data);
     const set = values.split === 'train' ? data.train : data.test;
     const evaluation = await withDevice(values, (device) =>

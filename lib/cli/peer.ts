@@ -1,16 +1,14 @@
 // node-cudnn beside PyTorch: each in a process of its own, in turns, so that the machine's moods fall on all alike.
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { access, mkdir, writeFile } from 'node:fs/promises';
 import { cpus, loadavg, totalmem } from 'node:os';
 import { join } from 'node:path';
-import { createInterface, type Interface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { table } from '../graph/index.ts';
 import { TrainingError } from '../train/index.ts';
 import type { Output } from './command.ts';
 import { commitOf } from './commit.ts';
 import { withDevice } from './common.ts';
+import { Contestant, defaultPython } from './contestant.ts';
 import { layerTable } from './layers.ts';
 import { type BenchResult, bench } from './measure.ts';
 import { type Spread, spread } from './statistics.ts';
@@ -90,44 +88,6 @@ async function compete(options: PeerOptions, script: string, threads: number, ou
   }
 }
 
-/** A process that runs steps on request; see bench/peers/pytorch_bench.py. */
-class Contestant {
-  readonly name: string;
-  readonly version: string;
-  readonly #process: ChildProcess;
-  readonly #lines: AsyncIterator<string>;
-
-  private constructor(name: string, version: string, process: ChildProcess, lines: AsyncIterator<string>) {
-    this.name = name;
-    this.version = version;
-    this.#process = process;
-    this.#lines = lines;
-  }
-
-  static async start(name: string, command: string, args: readonly string[]): Promise<Contestant> {
-    const child = spawn(command, args, { stdio: ['pipe', 'pipe', 'inherit'] });
-    await Promise.race([once(child, 'spawn'), once(child, 'error').then(([error]) => Promise.reject(error))]);
-    const lines = (createInterface({ input: child.stdout }) as Interface)[Symbol.asyncIterator]();
-    const ready = JSON.parse(await nextLine(name, lines)) as { version?: string };
-    return new Contestant(name, ready.version ?? '', child, lines);
-  }
-
-  async steps(count: number): Promise<number[]> {
-    this.#process.stdin?.write(`${count}\n`);
-    return JSON.parse(await nextLine(this.name, this.#lines)) as number[];
-  }
-
-  stop(): void {
-    this.#process.stdin?.end();
-  }
-}
-
-async function nextLine(name: string, lines: AsyncIterator<string>): Promise<string> {
-  const { value, done } = await lines.next();
-  if (done) throw new TrainingError('ERR_OPTION', `bench: ${name} ended early; what it wrote stands above`);
-  return value;
-}
-
 async function startAll(options: PeerOptions, script: string, threads: number, output: Output): Promise<Contestant[]> {
   const { model, batchSize, imageSize, ampDtype, device } = options;
   const common = ['--model', model, '--batch-size', String(batchSize), '--image-size', String(imageSize)];
@@ -150,16 +110,11 @@ async function startAll(options: PeerOptions, script: string, threads: number, o
   return contestants;
 }
 
-function defaultPython(): string {
-  const { PYTHON, VIRTUAL_ENV } = process.env;
-  return PYTHON ?? (VIRTUAL_ENV === undefined ? 'python3' : join(VIRTUAL_ENV, 'bin', 'python'));
-}
-
 /** A B C A B C ... */
 async function takeTurns(contestants: readonly Contestant[], { rounds, steps }: PeerOptions, output: Output) {
   const times = new Map(contestants.map(({ name }) => [name, [] as number[][]]));
   for (let round = 1; round <= rounds; round += 1) {
-    for (const contestant of contestants) times.get(contestant.name)?.push(await contestant.steps(steps));
+    for (const contestant of contestants) times.get(contestant.name)?.push(await contestant.ask(steps));
     const last = [...times].map(([name, rows]) => `${name} ${spread(rows.at(-1) as number[]).median.toFixed(2)} ms`);
     output.line(`round ${round}/${rounds}: ${last.join(', ')}`);
   }

@@ -16,6 +16,7 @@ import { UsageError, type Values } from './args.ts';
 import { openCheckpoint } from './checkpoint.ts';
 import { defineCommand } from './command.ts';
 import { ampOption, deviceOptions, jsonOption, required, withDevice } from './common.ts';
+import type { Configuration } from './configuration.ts';
 import { openWeights, weightsOptions } from './weights.ts';
 
 const options = {
@@ -93,12 +94,12 @@ async function openSource(values: Values<typeof options>, files: readonly string
   const { checkpoint, model } = await openCheckpoint(required('--checkpoint', values.checkpoint));
   const info = checkpoint.info.model;
   const { height, width, channels } = info.input;
-  return {
-    model,
-    info,
-    checkpoint,
-    images: await readImages(files, { height, width, channels: channels === 1 ? 1 : 3 }),
-  };
+  const { cropPct, interpolation } = checkpoint.info.configuration as Partial<Configuration>;
+  const images =
+    cropPct === undefined
+      ? await readImages(files, { height, width, channels: channels === 1 ? 1 : 3 })
+      : await readForEvaluation(files, { size: height, cropPct, ...(interpolation && { interpolation }) });
+  return { model, info, checkpoint, images };
 }
 
 async function writeEndPoint(folder: string, name: string, predictions: readonly Prediction[]): Promise<void> {

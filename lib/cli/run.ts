@@ -1,12 +1,13 @@
 // One training run as `train` and `start` have it: data, trainer, signals, and words on how it went.
 import { join } from 'node:path';
-import type { DataSet } from '../data/index.ts';
+import type { DataSet, StreamedDataSet } from '../data/index.ts';
 import { createModel } from '../models/index.ts';
 import { type FitResult, optimizerOf, scheduleOf, Trainer } from '../train/index.ts';
 import { RunFolder } from '../train/output.ts';
 import type { Output } from './command.ts';
-import { describeSet, loadData, withDevice } from './common.ts';
+import { withDevice } from './common.ts';
 import type { Configuration } from './configuration.ts';
+import { asLoaded, describeSet, leftOut, loadData } from './data.ts';
 
 export interface RunRequest {
   readonly configuration: Configuration;
@@ -18,6 +19,8 @@ export interface RunRequest {
   readonly recoveryInterval?: number | undefined;
   readonly logInterval?: number | undefined;
   readonly skipDamaged?: boolean | undefined;
+  /** Threads that read pictures. */
+  readonly workers?: number | undefined;
 }
 
 export interface RunSummary {
@@ -32,19 +35,22 @@ export interface RunSummary {
 export async function train(
   request: RunRequest,
   output: Output,
-  use: (trainer: Trainer, data: DataSet, result: FitResult) => Promise<void> = async () => undefined,
+  use: (trainer: Trainer, data: DataSet | StreamedDataSet, result: FitResult) => Promise<void> = async () => undefined,
 ): Promise<RunSummary> {
   const { configuration, folder, resume, overwrite = false } = request;
   createModel(configuration.model);
   await withDevice(request, async () => undefined);
   await RunFolder.open(folder, { overwrite, resume });
-  const data = await loadData({ ...configuration, skipDamaged: request.skipDamaged }, output);
+  const { skipDamaged, workers } = request;
+  const data = await loadData({ ...configuration, skipDamaged, workers }, output);
   output.line(describeSet(data));
-  const trainer = await Trainer.create(trainerOptions(request, data, output));
+  const loaded = { ...request, configuration: asLoaded(configuration, data) };
+  const trainer = await Trainer.create(trainerOptions(loaded, data, output));
   try {
     output.line(`${trainer.device.description}; ${configuration.model} in ${configuration.ampDtype}`);
     output.line(`writing to ${folder}; Ctrl-C saves and stops`);
     const result = await interruptible(output, (signal) => trainer.fit({ signal }));
+    for (const line of leftOut(data)) output.line(line);
     await use(trainer, data, result);
     return { folder, result };
   } finally {
@@ -52,7 +58,7 @@ export async function train(
   }
 }
 
-function trainerOptions(request: RunRequest, data: DataSet, output: Output) {
+function trainerOptions(request: RunRequest, data: DataSet | StreamedDataSet, output: Output) {
   const { configuration, folder } = request;
   const { recipe } = configuration;
   const modelOptions = { numClasses: data.classes.length, inChannels: data.train.channels };

@@ -1,6 +1,6 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { DataSet, ImageSet } from '../data/index.ts';
+import { type DataSet, type ImageSet, isStreamed, type StreamedDataSet } from '../data/index.ts';
 import { percent } from '../train/format.ts';
 import type { Trainer } from '../train/index.ts';
 import { defineCommand, type Output } from './command.ts';
@@ -64,7 +64,8 @@ export const command = defineCommand({
 const shown = 10;
 
 /** Test pictures from all over the set, with what the network sees in them. */
-async function look(trainer: Trainer, { test, classes }: DataSet): Promise<SeenPicture[]> {
+async function look(trainer: Trainer, { test, classes }: DataSet | StreamedDataSet): Promise<SeenPicture[]> {
+  if (isStreamed(test)) return [];
   const count = Math.min(shown, test.count);
   const rows = Array.from({ length: count }, (_, i) => Math.floor(((i + 0.5) * test.count) / count));
   const { height, width, channels } = test;

@@ -27,6 +27,13 @@ const options = {
     value: 'STEPS',
     description: 'steps between looks at the metrics',
   },
+  workers: {
+    type: 'integer',
+    min: 1,
+    max: 1024,
+    value: 'N',
+    description: 'threads that read pictures (default: all cores)',
+  },
   'skip-damaged': { type: 'switch', description: 'leave out pictures that do not decode' },
   ...jsonOption,
 } as const;
@@ -40,7 +47,7 @@ export const command = defineCommand({
   examples: [
     'node-cudnn train --data cifar10-mini --epochs 5',
     'node-cudnn train --model cifar-resnet56-preact --data cifar10 --recipe paper --output runs/paper',
-    'node-cudnn train --data photos/ --image-size 64 --epochs 30 --sched cosine --lr 0.1 --warmup-epochs 2',
+    'node-cudnn train --data photos/ --img-size 64 --epochs 30 --sched cosine --lr 0.1 --warmup-epochs 2',
     'node-cudnn train --resume runs/paper/last.safetensors',
   ],
   async run({ values, positionals, output }) {
@@ -61,6 +68,7 @@ export const command = defineCommand({
       recoveryInterval: values['recovery-interval'],
       logInterval: values['log-interval'],
       skipDamaged: values['skip-damaged'],
+      workers: values.workers,
     };
     const summary = await train(request, output);
     const { status, epoch, step, bestAccuracy, history } = summary.result;

@@ -32,7 +32,8 @@ export interface SourceSet {
 }
 
 export interface StreamOptions extends PictureOptions {
-  readonly training: TrainingTransform;
+  /** False: as for evaluation. */
+  readonly training: TrainingTransform | false;
   readonly evaluation: EvaluationTransform;
   /** Of the cuts. */
   readonly seed: number;
@@ -58,13 +59,16 @@ export async function folderSources(path: string): Promise<SourceSet | undefined
 export function streamedDataSet({ name, classes, train, test }: SourceSet, options: StreamOptions): StreamedDataSet {
   const { size, training, evaluation, seed } = options;
   checkSeed(seed);
+  const central = (picture: PictureSize) => evaluationCut(picture, size, evaluation);
   const random = (picture: PictureSize, index: number, epoch: number) =>
-    trainingCut(picture, size, training, new RandomStream(seed, STREAM.crop, index, epoch));
+    training
+      ? trainingCut(picture, size, training, new RandomStream(seed, STREAM.crop, index, epoch))
+      : central(picture);
   return {
     name,
     classes,
     train: new PictureStream('train', train, classes, random, options),
-    test: new PictureStream('test', test, classes, (picture) => evaluationCut(picture, size, evaluation), options),
+    test: new PictureStream('test', test, classes, central, options),
   };
 }
 

@@ -8,16 +8,37 @@ const options = {
   lr: { type: 'number', above: 0, value: 'RATE', description: '' },
   seed: { type: 'integer', min: 0, max: 9, value: 'N', description: '' },
   'decay-milestones': { type: 'integers', min: 1, value: 'N,N', description: '' },
+  scale: { type: 'numbers', above: 0, max: 1, value: 'LOW,HIGH', description: '' },
   json: { type: 'switch', description: '' },
 } as const satisfies Options;
 
 it('reads values of every kind, with a space or an equals sign', () => {
   const { values, positionals } = parse(
     'train',
-    ['a.jpg', '--model', 'm', '--epochs=3', '--lr', '1e-2', '--json', '--decay-milestones', '80,120', 'b.jpg'],
+    [
+      'a.jpg',
+      '--model',
+      'm',
+      '--epochs=3',
+      '--lr',
+      '1e-2',
+      '--json',
+      '--decay-milestones',
+      '80,120',
+      '--scale',
+      '0.08 1',
+      'b.jpg',
+    ],
     options,
   );
-  expect(values).toEqual({ model: 'm', epochs: 3, lr: 0.01, json: true, 'decay-milestones': [80, 120] });
+  expect(values).toEqual({
+    model: 'm',
+    epochs: 3,
+    lr: 0.01,
+    json: true,
+    'decay-milestones': [80, 120],
+    scale: [0.08, 1],
+  });
   expect(positionals).toEqual(['a.jpg', 'b.jpg']);
 });
 

@@ -1,0 +1,48 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { createInterface, type Interface } from 'node:readline';
+import { TrainingError } from '../train/index.ts';
+
+/** A process that works on request and answers with numbers; see bench/peers/. */
+export class Contestant {
+  readonly name: string;
+  readonly version: string;
+  readonly #process: ChildProcess;
+  readonly #lines: AsyncIterator<string>;
+
+  private constructor(name: string, version: string, process: ChildProcess, lines: AsyncIterator<string>) {
+    this.name = name;
+    this.version = version;
+    this.#process = process;
+    this.#lines = lines;
+  }
+
+  static async start(name: string, command: string, args: readonly string[]): Promise<Contestant> {
+    const child = spawn(command, args, { stdio: ['pipe', 'pipe', 'inherit'] });
+    await Promise.race([once(child, 'spawn'), once(child, 'error').then(([error]) => Promise.reject(error))]);
+    const lines = (createInterface({ input: child.stdout }) as Interface)[Symbol.asyncIterator]();
+    const ready = JSON.parse(await nextLine(name, lines)) as { version?: string };
+    return new Contestant(name, ready.version ?? '', child, lines);
+  }
+
+  async ask(count: number): Promise<number[]> {
+    this.#process.stdin?.write(`${count}\n`);
+    return JSON.parse(await nextLine(this.name, this.#lines)) as number[];
+  }
+
+  stop(): void {
+    this.#process.stdin?.end();
+  }
+}
+
+async function nextLine(name: string, lines: AsyncIterator<string>): Promise<string> {
+  const { value, done } = await lines.next();
+  if (done) throw new TrainingError('ERR_OPTION', `bench: ${name} ended early; what it wrote stands above`);
+  return value;
+}
+
+export function defaultPython(): string {
+  const { PYTHON, VIRTUAL_ENV } = process.env;
+  return PYTHON ?? (VIRTUAL_ENV === undefined ? 'python3' : join(VIRTUAL_ENV, 'bin', 'python'));
+}
