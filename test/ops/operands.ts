@@ -1,6 +1,7 @@
 // What a case of an op is made of: operands, nodes, and the numbers that fill them.
 import { type Attributes, type Format, type Graph, type Shape, typeOf, type Value } from '../../lib/graph/index.ts';
 import { toBfloat16 } from '../support/bfloat16.ts';
+import { toFloat16 } from '../support/float16.ts';
 import type { Random } from '../support/random.ts';
 
 /** F: dtype of the activations under test. S: float32 (float64 in a float64 graph), as docs/ops.md says. */
@@ -55,7 +56,7 @@ export const integers = (low: number, high: number, ...shape: number[]) =>
   operand('int32', 'plain', shape, (random) => random.integer(low, high));
 export const bytes = (...shape: number[]) => operand('uint8', 'plain', shape, (random) => random.integer(0, 255));
 
-export type Dtype = 'float32' | 'float64' | 'bfloat16';
+export type Dtype = 'float32' | 'float64' | 'bfloat16' | 'float16';
 export type Numbers = ReadonlyMap<string, Float64Array>;
 
 /** Numbers for every input and variable of the case, each exact in `dtype`. */
@@ -63,7 +64,12 @@ export function drawNumbers({ inputs, nodes }: OpCase, random: Random, whole: bo
   const variables = nodes.flatMap(({ outputs }) => Object.entries(outputs).filter(([, { variable }]) => variable));
   return new Map(
     [...Object.entries(inputs), ...variables].map(([name, { kind, shape, draw }]) => {
-      const round = kind === 'F' && dtype === 'bfloat16' ? toBfloat16 : Math.fround;
+      const round =
+        kind === 'F' && dtype === 'bfloat16'
+          ? toBfloat16
+          : kind === 'F' && dtype === 'float16'
+            ? toFloat16
+            : Math.fround;
       const count = shape.reduce((product, size) => product * size, 1);
       return [name, Float64Array.from({ length: count }, () => round(draw(random, whole)))];
     }),

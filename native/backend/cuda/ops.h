@@ -13,7 +13,27 @@ std::vector<std::string> op_names();
 
 using PrepareFunction = std::remove_pointer_t<Prepare>;
 
+PrepareFunction prepare_add;
+PrepareFunction prepare_augment;
+PrepareFunction prepare_batch_norm, prepare_batch_norm_relu, prepare_batch_norm_add_relu;
+PrepareFunction prepare_batch_norm_grad, prepare_batch_norm_relu_grad, prepare_batch_norm_add_relu_grad;
+PrepareFunction prepare_batch_norm_inference, prepare_batch_norm_inference_relu, prepare_batch_norm_inference_add_relu;
+PrepareFunction prepare_batch_norm_inference_grad;
+PrepareFunction prepare_bias_grad;
+PrepareFunction prepare_cast;
+PrepareFunction prepare_clip_grad_norm;
 PrepareFunction prepare_conv2d, prepare_conv2d_dgrad, prepare_conv2d_wgrad;
+PrepareFunction prepare_fill;
+PrepareFunction prepare_flatten, prepare_unflatten;
+PrepareFunction prepare_gather;
 PrepareFunction prepare_linear, prepare_linear_dgrad, prepare_linear_wgrad;
+PrepareFunction prepare_softmax_cross_entropy, prepare_softmax_cross_entropy_grad;
+PrepareFunction prepare_topk_correct, prepare_ring_write, prepare_increment;
+PrepareFunction prepare_max_pool2d, prepare_max_pool2d_grad;
+PrepareFunction prepare_avg_pool2d, prepare_avg_pool2d_grad;
+PrepareFunction prepare_global_avg_pool, prepare_global_avg_pool_grad;
+PrepareFunction prepare_relu, prepare_relu_grad;
+PrepareFunction prepare_sgd_update;
+PrepareFunction prepare_subsample_pad, prepare_subsample_pad_grad;
 
 }  // namespace node_cudnn::cuda

@@ -1,0 +1,104 @@
+#include "backend/cuda/batch_norm.h"
+#include "backend/cuda/ops.h"
+
+namespace node_cudnn::cuda {
+
+void expect_channel_inputs(const Graph& graph, const Node& node, size_t first, int64_t channels,
+                           const std::vector<const char*>& roles) {
+  for (size_t i = 0; i < roles.size(); ++i)
+    expect_type(roles[i], input_type(graph, node, first + i), plain(DType::float32, {channels}));
+}
+
+void expect_channel_outputs(const Graph& graph, const Node& node, size_t first, int64_t channels,
+                            const std::vector<const char*>& roles) {
+  for (size_t i = 0; i < roles.size(); ++i)
+    expect_type(roles[i], output_type(graph, node, first + i), plain(DType::float32, {channels}));
+}
+
+Dims expect_batch(const ValueType& x) {
+  const Dims dims = expect_activation("x", x);
+  expect(dims.pixels() > 1, "training needs more than one value per channel: use a larger batch or image");
+  return dims;
+}
+
+namespace {
+
+template <class T>
+struct Measure {
+  const T* x;
+
+  template <int V>
+  __device__ auto column(int64_t) const {
+    return [x = x](int64_t offset, Moments* moments) {
+      const auto values = load<V>(x + offset);
+      const float count = moments[0].count + 1, reciprocal = 1.0f / count;
+      for (int k = 0; k < V; ++k) {
+        moments[k].count = count;
+        moments[k].add(to_float(values.at[k]), reciprocal);
+      }
+    };
+  }
+};
+
+struct StoreStatistics {
+  float *mean, *invstd, *running_mean, *running_var;
+  float rows, epsilon, momentum;
+
+  __device__ void operator()(int64_t channel, const Moments& moments) const {
+    const float variance = moments.squares / rows;
+    mean[channel] = moments.mean;
+    invstd[channel] = 1.0f / sqrtf(variance + epsilon);
+    blend(running_mean + channel, moments.mean);
+    blend(running_var + channel, moments.squares / (rows - 1));
+  }
+  __device__ void blend(float* running, float batch) const { *running = (1 - momentum) * *running + momentum * batch; }
+};
+
+Prepared prepare_training(Cuda& cuda, const Graph& graph, const Node& node, Tail tail) {
+  const size_t residual = tail == Tail::add_relu ? 1 : 0;
+  expect_counts(node, 3 + residual, 5);
+  const ValueType& x = input_type(graph, node, 0);
+  const Dims dims = expect_batch(x);
+  const auto epsilon = static_cast<float>(expect_number(node, "epsilon", 0, any_number));
+  const auto momentum = static_cast<float>(expect_number(node, "momentum", 0, 1));
+  if (residual) expect_type("residual", input_type(graph, node, 1), x);
+  expect_channel_inputs(graph, node, 1 + residual, dims.c, {"weight", "bias"});
+  expect_type("y", output_type(graph, node, 0), x);
+  expect_channel_outputs(graph, node, 1, dims.c, {"mean", "invstd", "running_mean", "running_var"});
+  InPlace in_place{{0, 0}};
+  if (residual) in_place.emplace_back(0, 1);
+  return with_tail(tail, [&]<Tail t>(std::integral_constant<Tail, t>) {
+    return with_float(x.dtype, [&]<class T>(std::type_identity<T>) {
+      return with_vector<T>(dims.c, [&]<int V>(std::integral_constant<int, V>) {
+        const Columns columns = make_columns(cuda, dims.pixels(), dims.c, V);
+        return prepared(
+            "cuda",
+            [=, &cuda](const Arguments& a) {
+              float *mean = output<float>(a, 1), *invstd = output<float>(a, 2);
+              const StoreStatistics finish{
+                  mean,    invstd,  output<float>(a, 3), output<float>(a, 4), static_cast<float>(columns.rows),
+                  epsilon, momentum};
+              reduce_columns<V, Moments>(cuda, columns, Measure<T>{input<T>(a, 0)}, finish, a.workspace);
+              map_columns<V>(cuda, columns,
+                             Normalise<T, t>{input<T>(a, 0), residual ? input<T>(a, 1) : nullptr, output<T>(a, 0), mean,
+                                             invstd, input<float>(a, 1 + residual), input<float>(a, 2 + residual), -1});
+            },
+            partial_bytes<Moments>(columns), in_place);
+      });
+    });
+  });
+}
+
+}  // namespace
+
+Prepared prepare_batch_norm(Cuda& cuda, const Graph& graph, const Node& node) {
+  return prepare_training(cuda, graph, node, Tail::none);
+}
+Prepared prepare_batch_norm_relu(Cuda& cuda, const Graph& graph, const Node& node) {
+  return prepare_training(cuda, graph, node, Tail::relu);
+}
+Prepared prepare_batch_norm_add_relu(Cuda& cuda, const Graph& graph, const Node& node) {
+  return prepare_training(cuda, graph, node, Tail::add_relu);
+}
+
+}  // namespace node_cudnn::cuda

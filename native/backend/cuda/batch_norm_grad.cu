@@ -1,0 +1,156 @@
+#include "backend/cuda/batch_norm.h"
+#include "backend/cuda/ops.h"
+
+namespace node_cudnn::cuda {
+namespace {
+
+// dy behind the tail's mask, and the normalised input, for one channel of one row. With Tail::relu the mask is
+// recomputed from x, as the forward pass computed it; with Tail::add_relu it is y > 0.
+template <class T, Tail tail>
+struct Incoming {
+  const T *dy, *x, *y;
+  const float *weight, *bias, *mean, *invstd;
+
+  template <int V>
+  struct Column {
+    Incoming in;
+    PerChannel<V> mean, invstd, weight, bias;
+    Vector<T, V> dy, x, y;
+
+    __device__ Column(const Incoming& given, int64_t channel)
+        : in(given),
+          mean(load_channels<V>(given.mean, channel)),
+          invstd(load_channels<V>(given.invstd, channel)),
+          weight(load_channels<V>(given.weight, channel)) {
+      if constexpr (tail == Tail::relu) bias = load_channels<V>(given.bias, channel);
+    }
+    __device__ void read(int64_t offset) {
+      dy = load<V>(in.dy + offset);
+      x = load<V>(in.x + offset);
+      if constexpr (tail == Tail::add_relu) y = load<V>(in.y + offset);
+    }
+    __device__ float centred(int k) const { return to_float(x.at[k]) - mean.at[k]; }
+    __device__ float normalised(int k) const { return centred(k) * invstd.at[k]; }
+    __device__ float gradient(int k) const {
+      if constexpr (tail == Tail::relu)
+        return fmaf(centred(k), weight.at[k] * invstd.at[k], bias.at[k]) > 0 ? to_float(dy.at[k]) : 0;
+      if constexpr (tail == Tail::add_relu) return to_float(y.at[k]) > 0 ? to_float(dy.at[k]) : 0;
+      return to_float(dy.at[k]);
+    }
+  };
+};
+
+template <class T, Tail tail>
+struct SumGradients {
+  Incoming<T, tail> in;
+
+  template <int V>
+  __device__ auto column(int64_t channel) const {
+    return
+        [c = typename Incoming<T, tail>::template Column<V>(in, channel)](int64_t offset, GradientSums* sums) mutable {
+          c.read(offset);
+          for (int k = 0; k < V; ++k) {
+            const float gradient = c.gradient(k);
+            sums[k].dbias += gradient;
+            sums[k].dweight += gradient * c.normalised(k);
+          }
+        };
+  }
+};
+
+template <class T, Tail tail>
+struct InputGradient {
+  Incoming<T, tail> in;
+  const float *dweight, *dbias;
+  T *dx, *dresidual;
+  float rows;
+
+  template <int V>
+  __device__ auto column(int64_t channel) const {
+    typename Incoming<T, tail>::template Column<V> own(in, channel);
+    auto slope = load_channels<V>(dweight, channel), offset_of = load_channels<V>(dbias, channel);
+    PerChannel<V> scale;
+    for (int k = 0; k < V; ++k) {
+      slope.at[k] /= rows;
+      offset_of.at[k] /= rows;
+      scale.at[k] = own.weight.at[k] * own.invstd.at[k];
+    }
+    return [=, c = own, dx = dx, dresidual = dresidual](int64_t offset) mutable {
+      c.read(offset);
+      Vector<T, V> result, masked;
+      for (int k = 0; k < V; ++k) {
+        const float gradient = c.gradient(k);
+        result.at[k] = from_float<T>((gradient - offset_of.at[k] - c.normalised(k) * slope.at[k]) * scale.at[k]);
+        masked.at[k] = from_float<T>(gradient);
+      }
+      store(dx + offset, result);
+      if constexpr (tail == Tail::add_relu) store(dresidual + offset, masked);
+    };
+  }
+};
+
+template <class T, Tail tail>
+Incoming<T, tail> incoming(const Arguments& a) {
+  const T *dy = input<T>(a, 0), *x = input<T>(a, 1);
+  const auto channel = [&](size_t i) { return input<float>(a, i); };
+  if constexpr (tail == Tail::relu) return {dy, x, nullptr, channel(2), channel(3), channel(4), channel(5)};
+  if constexpr (tail == Tail::add_relu) return {dy, x, input<T>(a, 2), channel(3), nullptr, channel(4), channel(5)};
+  return {dy, x, nullptr, channel(2), nullptr, channel(3), channel(4)};
+}
+
+Dims expect_gradient(const Graph& graph, const Node& node, Tail tail) {
+  const bool add = tail == Tail::add_relu;
+  expect_counts(node, tail == Tail::none ? 5 : 6, add ? 4 : 3);
+  const ValueType& x = input_type(graph, node, 1);
+  const Dims dims = expect_batch(x);
+  expect_type("dy", input_type(graph, node, 0), x);
+  expect_type("dx", output_type(graph, node, 0), x);
+  if (add) expect_type("y", input_type(graph, node, 2), x);
+  if (add) expect_type("dresidual", output_type(graph, node, 1), x);
+  if (tail == Tail::relu)
+    expect_channel_inputs(graph, node, 2, dims.c, {"weight", "bias", "mean", "invstd"});
+  else
+    expect_channel_inputs(graph, node, add ? 3 : 2, dims.c, {"weight", "mean", "invstd"});
+  expect_channel_outputs(graph, node, add ? 2 : 1, dims.c, {"dweight", "dbias"});
+  return dims;
+}
+
+Prepared prepare_gradient(Cuda& cuda, const Graph& graph, const Node& node, Tail tail) {
+  const Dims dims = expect_gradient(graph, node, tail);
+  const bool add = tail == Tail::add_relu;
+  InPlace in_place{{0, 0}, {0, 1}};
+  if (add) in_place = {{1, 0}, {0, 1}, {0, 2}, {0, 0}, {1, 1}, {1, 2}};
+  return with_tail(tail, [&]<Tail t>(std::integral_constant<Tail, t>) {
+    return with_float(input_type(graph, node, 1).dtype, [&]<class T>(std::type_identity<T>) {
+      return with_vector<T>(dims.c, [&]<int V>(std::integral_constant<int, V>) {
+        const Columns columns = make_columns(cuda, dims.pixels(), dims.c, V);
+        return prepared(
+            "cuda",
+            [=, &cuda](const Arguments& a) {
+              const auto in = incoming<T, t>(a);
+              float *dweight = output<float>(a, add ? 2 : 1), *dbias = output<float>(a, add ? 3 : 2);
+              reduce_columns<V, GradientSums>(cuda, columns, SumGradients<T, t>{in}, StoreGradientSums{dweight, dbias},
+                                              a.workspace);
+              map_columns<V>(cuda, columns,
+                             InputGradient<T, t>{in, dweight, dbias, output<T>(a, 0), add ? output<T>(a, 1) : nullptr,
+                                                 static_cast<float>(columns.rows)});
+            },
+            partial_bytes<GradientSums>(columns), in_place);
+      });
+    });
+  });
+}
+
+}  // namespace
+
+Prepared prepare_batch_norm_grad(Cuda& cuda, const Graph& graph, const Node& node) {
+  return prepare_gradient(cuda, graph, node, Tail::none);
+}
+Prepared prepare_batch_norm_relu_grad(Cuda& cuda, const Graph& graph, const Node& node) {
+  return prepare_gradient(cuda, graph, node, Tail::relu);
+}
+Prepared prepare_batch_norm_add_relu_grad(Cuda& cuda, const Graph& graph, const Node& node) {
+  return prepare_gradient(cuda, graph, node, Tail::add_relu);
+}
+
+}  // namespace node_cudnn::cuda

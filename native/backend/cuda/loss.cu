@@ -1,0 +1,121 @@
+#include "backend/cuda/kernel.h"
+#include "backend/cuda/launch.h"
+#include "backend/cuda/ops.h"
+
+namespace node_cudnn::cuda {
+namespace {
+
+constexpr int rows_per_block = block_threads / warp_size;
+
+// A label of -1 leaves its row out; another one outside 0 .. classes - 1 makes the loss and its row's gradient NaN.
+struct Sizes {
+  int64_t batch, classes;
+  float smoothing;
+
+  __device__ bool is_wrong(int label) const { return label < -1 || label >= classes; }
+  __device__ float target(int64_t k, int label) const {
+    return (k == label ? 1 - smoothing : 0) + smoothing / static_cast<float>(classes);
+  }
+};
+
+__device__ float quiet_nan() { return __uint_as_float(0x7FC00000u); }
+
+// A warp takes a row: its softmax, and its cross entropy.
+template <class T>
+__global__ void __launch_bounds__(block_threads)
+    softmax_rows_kernel(Sizes s, const T* logits, const int32_t* labels, float* probabilities, float* losses) {
+  const int64_t row = int64_t{blockIdx.x} * rows_per_block + threadIdx.y;
+  if (row >= s.batch) return;  // a whole warp
+  const T* own = logits + row * s.classes;
+  const int label = labels[row];
+  float largest = -INFINITY, sum = 0, loss = 0;
+  for (int64_t k = threadIdx.x; k < s.classes; k += warp_size) largest = fmaxf(largest, to_float(own[k]));
+  largest = warp_max(largest);
+  for (int64_t k = threadIdx.x; k < s.classes; k += warp_size) sum += expf(to_float(own[k]) - largest);
+  const float log_sum = logf(warp_sum(sum));
+  for (int64_t k = threadIdx.x; k < s.classes; k += warp_size) {
+    const float log_probability = to_float(own[k]) - largest - log_sum, target = s.target(k, label);
+    probabilities[row * s.classes + k] = expf(log_probability);
+    if (target != 0) loss -= target * log_probability;
+  }
+  loss = warp_sum(loss);
+  if (threadIdx.x == 0) losses[row] = label == -1 ? 0 : s.is_wrong(label) ? quiet_nan() : loss;
+}
+
+// How many labels count, summed by the whole block.
+__device__ int count_labels(int64_t batch, const int32_t* labels) {
+  int count = 0;
+  for (int64_t n = threadIdx.x; n < batch; n += blockDim.x) count += labels[n] != -1;
+  count = block_sum(count);
+  return count > 1 ? count : 1;
+}
+
+__global__ void __launch_bounds__(block_threads)
+    mean_loss_kernel(int64_t batch, const int32_t* labels, const float* losses, float* loss) {
+  float sum = 0;
+  for (int64_t n = threadIdx.x; n < batch; n += blockDim.x) sum += losses[n];
+  sum = block_sum(sum);
+  const int count = count_labels(batch, labels);
+  if (threadIdx.x == 0) *loss = sum / static_cast<float>(count);
+}
+
+template <class T>
+__global__ void __launch_bounds__(block_threads)
+    softmax_gradient_kernel(Sizes s, const float* dloss, const float* probabilities, const int32_t* labels,
+                            T* dlogits) {
+  const float scale = *dloss / static_cast<float>(count_labels(s.batch, labels));
+  for (int64_t i = thread_index(); i < s.batch * s.classes; i += thread_count()) {
+    const int label = labels[i / s.classes];
+    float gradient = scale * (probabilities[i] - s.target(i % s.classes, label));
+    if (label == -1) gradient = 0;
+    if (s.is_wrong(label)) gradient = quiet_nan();
+    dlogits[i] = from_float<T>(gradient);
+  }
+}
+
+Sizes make_sizes(const Node& node, const ValueType& logits, const ValueType& labels, const ValueType& loss,
+                 const ValueType& probabilities) {
+  expect_float("logits", logits);
+  expect(logits.shape.size() == 2, "logits must be [N, K]");
+  expect_type("labels", labels, plain(DType::int32, {logits.shape[0]}));
+  expect_type("the loss or its gradient", loss, plain(DType::float32, {1}));
+  expect_type("probabilities", probabilities, plain(DType::float32, logits.shape));
+  return {logits.shape[0], logits.shape[1], static_cast<float>(expect_number(node, "smoothing", 0, 1))};
+}
+
+}  // namespace
+
+Prepared prepare_softmax_cross_entropy(Cuda& cuda, const Graph& graph, const Node& node) {
+  expect_counts(node, 2, 2);
+  const ValueType& logits = input_type(graph, node, 0);
+  const Sizes s =
+      make_sizes(node, logits, input_type(graph, node, 1), output_type(graph, node, 0), output_type(graph, node, 1));
+  return with_float(logits.dtype, [&]<class T>(std::type_identity<T>) {
+    return prepared(
+        "cuda",
+        [=, &cuda](const Arguments& a) {
+          const auto* labels = input<int32_t>(a, 1);
+          auto* losses = static_cast<float*>(a.workspace);
+          const auto blocks = static_cast<unsigned>((s.batch + rows_per_block - 1) / rows_per_block);
+          launch(softmax_rows_kernel<T>, blocks, dim3(warp_size, rows_per_block), 0, cuda.stream, s, input<T>(a, 0),
+                 labels, output<float>(a, 1), losses);
+          launch(mean_loss_kernel, 1, block_threads, 0, cuda.stream, s.batch, labels, losses, output<float>(a, 0));
+        },
+        static_cast<size_t>(s.batch) * sizeof(float));
+  });
+}
+
+Prepared prepare_softmax_cross_entropy_grad(Cuda& cuda, const Graph& graph, const Node& node) {
+  expect_counts(node, 3, 1);
+  const ValueType& dlogits = output_type(graph, node, 0);
+  const Sizes s =
+      make_sizes(node, dlogits, input_type(graph, node, 2), input_type(graph, node, 0), input_type(graph, node, 1));
+  return with_float(dlogits.dtype, [&]<class T>(std::type_identity<T>) {
+    return prepared("cuda", [=, &cuda](const Arguments& a) {
+      launch(softmax_gradient_kernel<T>, blocks_for(cuda, s.batch * s.classes, 4 * block_threads), block_threads, 0,
+             cuda.stream, s, input<float>(a, 0), input<float>(a, 1), input<int32_t>(a, 2), output<T>(a, 0));
+    });
+  });
+}
+
+}  // namespace node_cudnn::cuda

@@ -1,0 +1,283 @@
+#include "backend/cuda/kernel.h"
+#include "backend/cuda/launch.h"
+#include "backend/cuda/ops.h"
+#include "backend/cuda/window.h"
+
+namespace node_cudnn::cuda {
+namespace {
+
+// One axis, in the 32 bits that a device divides fast. Output o and tap k meet at input o * stride - before + k *
+// dilation.
+struct PoolAxis {
+  int in, out, kernel, stride, before, after, dilation;
+
+  __device__ int position(int o, int k) const { return o * stride - before + k * dilation; }
+  __device__ bool inside(int position) const { return position >= 0 && position < in; }
+  __device__ int first_output(int position) const {
+    const int reach = position + before - (kernel - 1) * dilation;
+    return reach <= 0 ? 0 : (reach + stride - 1) / stride;
+  }
+  // The tap at which output o meets the position, or -1.
+  __device__ int tap(int o, int position) const {
+    const int distance = position + before - o * stride;
+    return distance % dilation == 0 ? distance / dilation : -1;
+  }
+  __device__ bool reaches(int o, int position) const { return o < out && o * stride - before <= position; }
+
+  // How many taps of output o count in an average.
+  __device__ int count(int o, bool padding) const {
+    int taps = 0;
+    for (int k = 0; k < kernel; ++k) {
+      const int at = position(o, k);
+      taps += padding ? at < in + after : inside(at);
+    }
+    return taps;
+  }
+};
+
+struct Pool {
+  int images, channels;
+  PoolAxis h, w;
+  bool count_padding;
+
+  __device__ int64_t x_at(int n, int i, int j) const { return ((int64_t{n} * h.in + i) * w.in + j) * channels; }
+  __device__ int64_t y_at(int n, int i, int j) const { return ((int64_t{n} * h.out + i) * w.out + j) * channels; }
+  // 1 for a window without any tap, whose sum is 0.
+  __device__ float divisor(int i, int j) const {
+    const int taps = h.count(i, count_padding) * w.count(j, count_padding);
+    return static_cast<float>(taps == 0 ? 1 : taps);
+  }
+};
+
+// Calls work(n, i, j, channel) for V channels of every pixel of images of `height` x `width`: rows go along y.
+template <int V, class Work>
+__device__ void for_pixels(const Pool& g, int height, int width, const Work& work) {
+  const int vectors = g.channels / V, across = width * vectors;
+  for (int64_t row = blockIdx.y; row < int64_t{g.images} * height; row += gridDim.y) {
+    const int n = static_cast<int>(row / height), i = static_cast<int>(row % height);
+    for (int at = static_cast<int>(thread_index()); at < across; at += static_cast<int>(thread_count()))
+      work(n, i, at / vectors, at % vectors * V);
+  }
+}
+
+__device__ bool is_nan(float x) { return x != x; }
+
+// The first maximum in the window; a NaN counts as the maximum, so that it is not lost.
+template <int V, class T, class I>
+__global__ void __launch_bounds__(block_threads) max_pool_kernel(Pool g, const T* x, T* y, I* index) {
+  for_pixels<V>(g, g.h.out, g.w.out, [&](int n, int i, int j, int channel) {
+    float best[V];
+    int tap[V];
+    for (int k = 0; k < V; ++k) {
+      best[k] = -INFINITY;
+      tap[k] = -1;
+    }
+    for (int ki = 0; ki < g.h.kernel; ++ki) {
+      const int row = g.h.position(i, ki);
+      if (!g.h.inside(row)) continue;
+      for (int kj = 0; kj < g.w.kernel; ++kj) {
+        const int column = g.w.position(j, kj);
+        if (!g.w.inside(column)) continue;
+        const auto values = load<V>(x + g.x_at(n, row, column) + channel);
+        for (int k = 0; k < V; ++k) {
+          const float value = to_float(values.at[k]);
+          if (tap[k] >= 0 && !(value > best[k]) && !(is_nan(value) && !is_nan(best[k]))) continue;
+          best[k] = value;
+          tap[k] = ki * g.w.kernel + kj;
+        }
+      }
+    }
+    Vector<T, V> result;
+    Vector<I, V> taps;
+    for (int k = 0; k < V; ++k) {
+      result.at[k] = from_float<T>(best[k]);
+      taps.at[k] = static_cast<I>(tap[k] < 0 ? 0 : tap[k]);
+    }
+    store(y + g.y_at(n, i, j) + channel, result);
+    store(index + g.y_at(n, i, j) + channel, taps);
+  });
+}
+
+// What a window of a maximum, or of an average, hands back to one of its pixels.
+template <class T, class I>
+struct FromMaximum {
+  const T* dy;
+  const I* index;
+
+  template <int V>
+  __device__ void add(const Pool&, int64_t offset, int, int, int tap, float* sums) const {
+    const auto gradient = load<V>(dy + offset);
+    const auto taps = load<V>(index + offset);
+    for (int k = 0; k < V; ++k) sums[k] += taps.at[k] == tap ? to_float(gradient.at[k]) : 0;
+  }
+};
+
+template <class T>
+struct FromAverage {
+  const T* dy;
+
+  template <int V>
+  __device__ void add(const Pool& g, int64_t offset, int i, int j, int, float* sums) const {
+    const auto gradient = load<V>(dy + offset);
+    const float divisor = g.divisor(i, j);
+    for (int k = 0; k < V; ++k) sums[k] += to_float(gradient.at[k]) / divisor;
+  }
+};
+
+// Each pixel gathers from the windows that hold it, in order: no atomics, no zeroing.
+template <int V, class T, class From>
+__global__ void __launch_bounds__(block_threads) pool_grad_kernel(Pool g, From from, T* dx) {
+  for_pixels<V>(g, g.h.in, g.w.in, [&](int n, int row, int column, int channel) {
+    float sums[V] = {};
+    for (int i = g.h.first_output(row); g.h.reaches(i, row); ++i) {
+      const int ki = g.h.tap(i, row);
+      if (ki < 0) continue;
+      for (int j = g.w.first_output(column); g.w.reaches(j, column); ++j) {
+        const int kj = g.w.tap(j, column);
+        if (kj < 0) continue;
+        from.template add<V>(g, g.y_at(n, i, j) + channel, i, j, ki * g.w.kernel + kj, sums);
+      }
+    }
+    Vector<T, V> result;
+    for (int k = 0; k < V; ++k) result.at[k] = from_float<T>(sums[k]);
+    store(dx + g.x_at(n, row, column) + channel, result);
+  });
+}
+
+template <int V, class T>
+__global__ void __launch_bounds__(block_threads) avg_pool_kernel(Pool g, const T* x, T* y) {
+  for_pixels<V>(g, g.h.out, g.w.out, [&](int n, int i, int j, int channel) {
+    float sums[V] = {};
+    for (int ki = 0; ki < g.h.kernel; ++ki) {
+      const int row = g.h.position(i, ki);
+      if (!g.h.inside(row)) continue;
+      for (int kj = 0; kj < g.w.kernel; ++kj) {
+        const int column = g.w.position(j, kj);
+        if (!g.w.inside(column)) continue;
+        const auto values = load<V>(x + g.x_at(n, row, column) + channel);
+        for (int k = 0; k < V; ++k) sums[k] += to_float(values.at[k]);
+      }
+    }
+    const float divisor = g.divisor(i, j);
+    Vector<T, V> result;
+    for (int k = 0; k < V; ++k) result.at[k] = from_float<T>(sums[k] / divisor);
+    store(y + g.y_at(n, i, j) + channel, result);
+  });
+}
+
+dim3 pixel_grid(const Pool& g, int height, int width, int vector) {
+  const int64_t rows = int64_t{g.images} * height, across = int64_t{width} * (g.channels / vector);
+  return {static_cast<unsigned>((across + block_threads - 1) / block_threads),
+          static_cast<unsigned>(std::min<int64_t>(rows, 65535)), 1};
+}
+
+PoolAxis narrow(const char* role, const Axis& a) {
+  // Also leaves room for the products that the kernels form.
+  expect((a.out + 1) * a.stride + a.before + a.after + a.extent() + a.in < (int64_t{1} << 31),
+         std::string(role) + " of the pooled image is too large");
+  const auto to_int = [](int64_t x) { return static_cast<int>(x); };
+  return {to_int(a.in),     to_int(a.out),   to_int(a.kernel),  to_int(a.stride),
+          to_int(a.before), to_int(a.after), to_int(a.dilation)};
+}
+
+// The last window may run over the padded edge (ceil mode), but must start before the far padding.
+void expect_output_size(const char* role, const Axis& a) {
+  expect(a.before < a.extent() && a.after < a.extent(), "padding of the " + std::string(role) +
+                                                            " must be smaller than the dilated kernel's " +
+                                                            std::to_string(a.extent()));
+  const int64_t whole = a.whole_windows(), last = (a.out - 1) * a.stride;
+  expect(a.out == whole || (a.out == whole + 1 && last < a.slack() + a.stride && last < a.in + a.before),
+         "output " + std::string(role) + " is " + std::to_string(a.out) + ", must be " + std::to_string(whole) +
+             ", or one more where ceil mode allows it");
+}
+
+Pool make_pool(const Node& node, const ValueType& x, const ValueType& y) {
+  const Dims in = expect_activation("x", x), out = expect_activation("y", y);
+  expect(in.n == out.n && in.c == out.c, "batch size and channels of x and y must be equal");
+  expect_type("y", y, {x.dtype, Format::activation, y.shape});
+  const auto kernel = node.attributes.integers("kernel");
+  expect(kernel.size() == 2 && kernel[0] > 0 && kernel[1] > 0, "attribute kernel must be two positive numbers");
+  const Window window = make_window(node, x, y, kernel[0], kernel[1]);
+  expect_output_size("height", window.h);
+  expect_output_size("width", window.w);
+  expect(int64_t{in.w} * in.c < (int64_t{1} << 31), "a row of the image is too large");
+  return {static_cast<int>(in.n), static_cast<int>(in.c), narrow("height", window.h), narrow("width", window.w), false};
+}
+
+Pool make_average(const Node& node, const ValueType& x, const ValueType& y) {
+  expect_counts(node, 1, 1);
+  Pool g = make_pool(node, x, y);
+  g.count_padding = node.attributes.flag("count_include_pad");
+  return g;
+}
+
+// Calls f with a std::type_identity of the index's storage type.
+template <class Function>
+Prepared with_index(const Pool& g, const ValueType& index, const ValueType& y, Function&& f) {
+  const bool small = g.h.kernel <= 256 / g.w.kernel;
+  expect_type("index", index, {small ? DType::uint8 : DType::int32, Format::activation, y.shape});
+  if (small) return f(std::type_identity<uint8_t>{});
+  return f(std::type_identity<int32_t>{});
+}
+
+// Calls f with the storage type of the activation and the width of its vectors.
+template <class Function>
+Prepared with_pixels(const ValueType& x, Function&& f) {
+  return with_float(x.dtype, [&]<class T>(std::type_identity<T> type) {
+    return with_vector<T>(x.shape[1], [&](auto vector) { return f(type, vector); });
+  });
+}
+
+}  // namespace
+
+Prepared prepare_max_pool2d(Cuda& cuda, const Graph& graph, const Node& node) {
+  expect_counts(node, 1, 2);
+  const ValueType &x = input_type(graph, node, 0), &y = output_type(graph, node, 0);
+  const Pool g = make_pool(node, x, y);
+  return with_index(g, output_type(graph, node, 1), y, [&]<class I>(std::type_identity<I>) {
+    return with_pixels(x, [&]<class T, int V>(std::type_identity<T>, std::integral_constant<int, V>) {
+      return prepared("cuda", [=, &cuda](const Arguments& a) {
+        launch(max_pool_kernel<V, T, I>, pixel_grid(g, g.h.out, g.w.out, V), block_threads, 0, cuda.stream, g,
+               input<T>(a, 0), output<T>(a, 0), output<I>(a, 1));
+      });
+    });
+  });
+}
+
+Prepared prepare_max_pool2d_grad(Cuda& cuda, const Graph& graph, const Node& node) {
+  expect_counts(node, 2, 1);
+  const ValueType &dy = input_type(graph, node, 0), &dx = output_type(graph, node, 0);
+  const Pool g = make_pool(node, dx, dy);
+  return with_index(g, input_type(graph, node, 1), dy, [&]<class I>(std::type_identity<I>) {
+    return with_pixels(dx, [&]<class T, int V>(std::type_identity<T>, std::integral_constant<int, V>) {
+      return prepared("cuda", [=, &cuda](const Arguments& a) {
+        launch(pool_grad_kernel<V, T, FromMaximum<T, I>>, pixel_grid(g, g.h.in, g.w.in, V), block_threads, 0,
+               cuda.stream, g, FromMaximum<T, I>{input<T>(a, 0), input<I>(a, 1)}, output<T>(a, 0));
+      });
+    });
+  });
+}
+
+Prepared prepare_avg_pool2d(Cuda& cuda, const Graph& graph, const Node& node) {
+  const ValueType &x = input_type(graph, node, 0), &y = output_type(graph, node, 0);
+  const Pool g = make_average(node, x, y);
+  return with_pixels(x, [&]<class T, int V>(std::type_identity<T>, std::integral_constant<int, V>) {
+    return prepared("cuda", [=, &cuda](const Arguments& a) {
+      launch(avg_pool_kernel<V, T>, pixel_grid(g, g.h.out, g.w.out, V), block_threads, 0, cuda.stream, g,
+             input<T>(a, 0), output<T>(a, 0));
+    });
+  });
+}
+
+Prepared prepare_avg_pool2d_grad(Cuda& cuda, const Graph& graph, const Node& node) {
+  const ValueType &dy = input_type(graph, node, 0), &dx = output_type(graph, node, 0);
+  const Pool g = make_average(node, dx, dy);
+  return with_pixels(dx, [&]<class T, int V>(std::type_identity<T>, std::integral_constant<int, V>) {
+    return prepared("cuda", [=, &cuda](const Arguments& a) {
+      launch(pool_grad_kernel<V, T, FromAverage<T>>, pixel_grid(g, g.h.in, g.w.in, V), block_threads, 0, cuda.stream, g,
+             FromAverage<T>{input<T>(a, 0)}, output<T>(a, 0));
+    });
+  });
+}
+
+}  // namespace node_cudnn::cuda

@@ -1,0 +1,101 @@
+#include "control.h"
+
+#include <charconv>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <mutex>
+#include <string>
+
+#include "block.h"
+#include "memory.h"
+#include "stream.h"
+
+namespace node_cudnn::simulation {
+namespace {
+
+constexpr size_t default_bytes = size_t{4} << 30;
+
+struct Control {
+  std::recursive_mutex mutex;
+  std::string settings;
+  uint64_t seed = 0, fail = 0, calls = 0;
+  cudaError_t last = cudaSuccess, lost = cudaSuccess;
+};
+
+Control& control() {
+  static Control& one = *new Control;
+  return one;
+}
+
+uint64_t setting(const std::string& text, const char* key, uint64_t otherwise) {
+  const size_t at = (',' + text).find(',' + std::string(key) + '=');
+  if (at == std::string::npos) return otherwise;
+  const char* begin = text.c_str() + at + std::strlen(key) + 1;
+  uint64_t value = otherwise;
+  std::from_chars(begin, text.c_str() + text.size(), value);
+  return value;
+}
+
+// After these a device answers nothing else.
+bool is_lasting(cudaError_t error) {
+  return error == cudaErrorIllegalAddress || error == cudaErrorLaunchFailure || error == cudaErrorAssert;
+}
+
+cudaError_t remember(cudaError_t error) {
+  if (error == cudaSuccess || error == cudaErrorNotReady) return error;
+  control().last = error;
+  if (is_lasting(error)) control().lost = error;
+  return error;
+}
+
+}  // namespace
+
+void read_settings() {
+  const std::lock_guard lock(control().mutex);
+  const char* given = std::getenv("NODE_CUDNN_SIMULATION");
+  const std::string text = given == nullptr ? "" : given;
+  if (text == control().settings) return;
+  control().settings = text;
+  control().seed = setting(text, "seed", 0);
+  control().fail = setting(text, "fail", 0);
+  control().calls = 0;
+  control().last = control().lost = cudaSuccess;
+  set_device_bytes(setting(text, "bytes", default_bytes));
+  drop_all();
+}
+
+uint64_t seed() { return control().seed; }
+uint64_t calls() { return control().calls; }
+
+cudaError_t call(cudaError_t failure, const Call& body) {
+  const std::lock_guard lock(control().mutex);
+  if (control().lost != cudaSuccess) return control().lost;
+  if (++control().calls == control().fail) return remember(failure);
+  return remember(body());
+}
+
+cudaError_t call_outside_capture(cudaError_t failure, const Call& body) {
+  return call(failure, [&] { return spoil_captures() ? cudaErrorStreamCaptureUnsupported : body(); });
+}
+
+cudaError_t run_device(const std::function<void()>& work) {
+  try {
+    work();
+    return cudaSuccess;
+  } catch (const KernelError& error) {
+    std::fprintf(stderr, "simulated device: %s\n", error.what());
+    drop_all();
+    return cudaErrorLaunchFailure;
+  }
+}
+
+cudaError_t last_error(bool forget) {
+  const std::lock_guard lock(control().mutex);
+  if (control().lost != cudaSuccess) return control().lost;
+  const cudaError_t error = control().last;
+  if (forget) control().last = cudaSuccess;
+  return error;
+}
+
+}  // namespace node_cudnn::simulation

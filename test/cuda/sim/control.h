@@ -1,0 +1,28 @@
+// How the simulated device behaves, and the state of its errors. The environment variable NODE_CUDNN_SIMULATION says
+// "seed=3,bytes=1000000,fail=17": shuffle blocks and threads, a device of so many bytes, the 17th call fails. It is
+// read when the devices are counted; another text than before stands for another process: errors and counters start
+// again.
+#pragma once
+
+#include <cuda_runtime_api.h>
+
+#include <cstdint>
+#include <functional>
+
+namespace node_cudnn::simulation {
+
+void read_settings();
+uint64_t seed();
+uint64_t calls();  // since the settings changed
+
+// Every call of the runtime goes through one of these. `failure` is what the call returns where it is the one to fail.
+using Call = std::function<cudaError_t()>;
+cudaError_t call(cudaError_t failure, const Call& body);
+// The same for calls that no capture allows.
+cudaError_t call_outside_capture(cudaError_t failure, const Call& body);
+
+// Runs work of the device; what it throws stays, as a device's faults do, until the process ends.
+cudaError_t run_device(const std::function<void()>& work);
+cudaError_t last_error(bool forget);
+
+}  // namespace node_cudnn::simulation

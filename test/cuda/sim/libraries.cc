@@ -1,0 +1,169 @@
+// What NVIDIA's libraries would do, done by the reference's loops: operands come as the device stores them.
+#include "backend/cuda/libraries.h"
+
+#include <cuda_bf16.h>
+#include <cuda_fp16.h>
+
+#include <utility>
+
+#include "backend/reference/reference.h"
+#include "stream.h"
+
+namespace node_cudnn::cuda {
+namespace {
+
+using Numbers = std::vector<float>;
+
+float number_at(DType dtype, const void* data, size_t i) {
+  if (dtype == DType::bfloat16) return __bfloat162float(static_cast<const __nv_bfloat16*>(data)[i]);
+  if (dtype == DType::float16) return __half2float(static_cast<const __half*>(data)[i]);
+  return static_cast<const float*>(data)[i];
+}
+
+void set_number(DType dtype, void* data, size_t i, float value) {
+  if (dtype == DType::bfloat16)
+    static_cast<__nv_bfloat16*>(data)[i] = __float2bfloat16_rn(value);
+  else if (dtype == DType::float16)
+    static_cast<__half*>(data)[i] = __float2half_rn(value);
+  else
+    static_cast<float*>(data)[i] = value;
+}
+
+// Calls f(logical, stored) for every element: a shape of rank 4 has its second axis stored last.
+template <class F>
+void for_elements(const Shape& shape, const F& f) {
+  if (shape.size() != 4) {
+    for (int64_t i = 0; i < elements(shape); ++i) f(static_cast<size_t>(i), static_cast<size_t>(i));
+    return;
+  }
+  const int64_t plane = shape[2] * shape[3];
+  for (int64_t n = 0; n < shape[0]; ++n)
+    for (int64_t c = 0; c < shape[1]; ++c)
+      for (int64_t pixel = 0; pixel < plane; ++pixel)
+        f(static_cast<size_t>((n * shape[1] + c) * plane + pixel),
+          static_cast<size_t>((n * plane + pixel) * shape[1] + c));
+}
+
+// A node of the reference in float32, and what its values are stored as.
+class ReferencePlan final : public Plan {
+ public:
+  ReferencePlan(Graph graph, std::vector<DType> stored) : work_(std::make_shared<Work>()) {
+    work_->graph = std::move(graph);
+    work_->stored = std::move(stored);
+    Prepared prepared = make_reference_backend({})->prepare(work_->graph, work_->graph.nodes[0]);
+    work_->kernel = std::move(prepared.kernel);
+    work_->workspace.resize(prepared.workspace_bytes / sizeof(double) + 1);
+  }
+
+  void run(cudaStream_t stream, const Arguments& a) override {
+    const Node& node = work_->graph.nodes[0];
+    std::vector<void*> addresses(a.inputs, a.inputs + node.inputs.size());
+    addresses.push_back(a.outputs[0]);
+    simulation::enqueue(stream, [work = work_, addresses] { work->run(addresses); });
+  }
+
+  size_t workspace_bytes() const override { return 0; }
+
+ private:
+  struct Work {
+    Graph graph;
+    std::vector<DType> stored;
+    std::unique_ptr<Kernel> kernel;
+    std::vector<double> workspace;  // on the host
+
+    void run(const std::vector<void*>& addresses) {
+      const size_t last = addresses.size() - 1;
+      std::vector<Numbers> dense;
+      std::vector<void*> places;
+      for (size_t i = 0; i <= last; ++i) {
+        const Shape& shape = graph.values[i].type.shape;
+        Numbers& numbers = dense.emplace_back(static_cast<size_t>(elements(shape)));
+        if (i < last)
+          for_elements(shape, [&](size_t to, size_t from) { numbers[to] = number_at(stored[i], addresses[i], from); });
+        places.push_back(numbers.data());
+      }
+      kernel->run({places.data(), places.data() + last, workspace.data()});
+      for_elements(graph.values[last].type.shape,
+                   [&](size_t from, size_t to) { set_number(stored[last], addresses[last], to, dense[last][from]); });
+    }
+  };
+  std::shared_ptr<Work> work_;
+};
+
+struct Operand {
+  Format format;
+  Shape shape;
+};
+
+std::unique_ptr<Plan> plan(Node node, const std::vector<Operand>& operands, std::vector<DType> stored) {
+  Graph graph;
+  for (const auto& [format, shape] : operands) graph.values.push_back({"", {DType::float32, format, shape}});
+  const int last = static_cast<int>(operands.size()) - 1;
+  for (int i = 0; i < last; ++i) node.inputs.push_back(i);
+  node.outputs = {last};
+  graph.nodes.push_back(std::move(node));
+  return std::make_unique<ReferencePlan>(std::move(graph), std::move(stored));
+}
+
+// The operands of a pass: (x, w) -> y, (dy, w) -> dx, (x, dy) -> dw, and a bias behind the first two.
+std::vector<Operand> operands_of(Pass pass, Operand x, Operand w, Operand y, bool bias) {
+  if (pass == Pass::dgrad) return {y, w, x};
+  if (pass == Pass::wgrad) return {x, y, w};
+  if (bias) return {x, w, {Format::plain, {y.shape[1]}}, y};
+  return {x, w, y};
+}
+
+std::vector<DType> stored_as(size_t count, DType dtype, DType result) {
+  std::vector<DType> stored(count, dtype);
+  stored.back() = result;
+  return stored;
+}
+
+const char* suffix(Pass pass) { return pass == Pass::forward ? "" : pass == Pass::dgrad ? "_dgrad" : "_wgrad"; }
+
+template <size_t n>
+std::vector<double> doubles(const std::array<int64_t, n>& values) {
+  return {values.begin(), values.end()};
+}
+
+Shape shape_of(const std::array<int64_t, 4>& sizes) { return {sizes.begin(), sizes.end()}; }
+
+class ReferenceLibraries final : public Libraries {
+ public:
+  std::string versions() const override { return "the reference in the place of cuDNN and cuBLASLt"; }
+
+  // Two, so that choosing is exercised.
+  std::vector<Candidate> candidates(const Convolution&) override { return both(); }
+  std::vector<Candidate> candidates(const Product&) override { return both(); }
+
+  std::unique_ptr<Plan> build(const Convolution& c, const Candidate&) override {
+    Node node{std::string("conv2d") + suffix(c.pass), "", {}, {}, {}};
+    node.attributes.set("stride", doubles(c.stride));
+    node.attributes.set("padding", doubles(c.padding));
+    node.attributes.set("dilation", doubles(c.dilation));
+    node.attributes.set("groups", static_cast<double>(c.groups));
+    const auto operands = operands_of(c.pass, {Format::activation, shape_of(c.x)}, {Format::filter, shape_of(c.w)},
+                                      {Format::activation, shape_of(c.y)}, c.bias);
+    return plan(std::move(node), operands, stored_as(operands.size(), c.dtype, c.result));
+  }
+
+  std::unique_ptr<Plan> build(const Product& p, const Candidate&) override {
+    Node node{std::string("linear") + suffix(p.pass), "", {}, {}, {}};
+    const auto operands = operands_of(p.pass, {Format::plain, {p.n, p.in}}, {Format::plain, {p.out, p.in}},
+                                      {Format::plain, {p.n, p.out}}, p.bias);
+    return plan(std::move(node), operands, stored_as(operands.size(), p.dtype, p.result));
+  }
+
+ private:
+  static std::vector<Candidate> both() { return {{"reference", false, nullptr}, {"reference again", false, nullptr}}; }
+};
+
+}  // namespace
+
+void expect_driver() {}
+
+std::unique_ptr<Libraries> open_libraries(const Cuda&, const BackendOptions&) {
+  return std::make_unique<ReferenceLibraries>();
+}
+
+}  // namespace node_cudnn::cuda

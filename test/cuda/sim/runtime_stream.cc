@@ -1,0 +1,147 @@
+// The runtime's calls about streams, events and graphs.
+#include <cuda_runtime_api.h>
+
+#include <chrono>
+#include <utility>
+
+#include "control.h"
+#include "stream.h"
+
+using namespace node_cudnn::simulation;
+
+namespace {
+
+cudaError_t on(cudaStream_t stream, cudaError_t failure, const Call& body) {
+  return call(failure, [&] { return is_stream(stream) ? body() : cudaErrorInvalidResourceHandle; });
+}
+
+double milliseconds_now() {
+  using namespace std::chrono;
+  return duration<double, std::milli>(steady_clock::now().time_since_epoch()).count();
+}
+
+void reach(cudaEvent_t event, uint64_t count) {
+  while (event->reached < count && !event->stream->queue.empty()) run_one(event->stream);
+}
+
+cudaError_t end_capture(cudaStream_t stream, cudaGraph_t* graph) {
+  if (!stream->recording) return cudaErrorIllegalState;
+  const Recorded work = std::exchange(stream->recording, nullptr);
+  *graph = nullptr;
+  if (std::exchange(stream->spoilt, false)) return cudaErrorStreamCaptureInvalidated;
+  *graph = new CUgraph_st{work};
+  return cudaSuccess;
+}
+
+}  // namespace
+
+cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) {
+  return call(cudaErrorUnknown, [&] {
+    *stream = make_stream();
+    return cudaSuccess;
+  });
+}
+cudaError_t cudaStreamDestroy(cudaStream_t stream) {
+  const cudaError_t status = on(stream, cudaErrorUnknown, [&] { return run_device([&] { drain(stream); }); });
+  destroy_stream(stream);
+  return status;
+}
+cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
+  return on(stream, cudaErrorIllegalAddress, [&] {
+    if (!stream->recording) return run_device([&] { drain(stream); });
+    stream->spoilt = true;
+    return cudaErrorStreamCaptureUnsupported;
+  });
+}
+cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned) {
+  return on(stream, cudaErrorUnknown, [&] {
+    enqueue(stream, [event, count = event->recorded] { reach(event, count); });
+    return cudaSuccess;
+  });
+}
+
+cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode mode) {
+  return on(stream, cudaErrorUnknown, [&] {
+    if (stream->recording) return cudaErrorIllegalState;
+    stream->recording = std::make_shared<std::vector<Work>>();
+    stream->mode = mode;
+    stream->spoilt = false;
+    return cudaSuccess;
+  });
+}
+cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph) {
+  const cudaError_t status = on(stream, cudaErrorUnknown, [&] { return end_capture(stream, graph); });
+  if (is_stream(stream)) stream->recording = nullptr;
+  return status;
+}
+cudaError_t cudaStreamIsCapturing(cudaStream_t stream, cudaStreamCaptureStatus* status) {
+  return on(stream, cudaErrorUnknown, [&] {
+    *status = !stream->recording ? cudaStreamCaptureStatusNone
+              : stream->spoilt   ? cudaStreamCaptureStatusInvalidated
+                                 : cudaStreamCaptureStatusActive;
+    return cudaSuccess;
+  });
+}
+cudaError_t cudaGraphInstantiate(cudaGraphExec_t* exec, cudaGraph_t graph, unsigned long long) {
+  return call(cudaErrorMemoryAllocation, [&] {
+    *exec = new CUgraphExec_st{graph->work};
+    return cudaSuccess;
+  });
+}
+cudaError_t cudaGraphUpload(cudaGraphExec_t, cudaStream_t stream) {
+  return on(stream, cudaErrorUnknown, [] { return cudaSuccess; });
+}
+cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t stream) {
+  return on(stream, cudaErrorLaunchOutOfResources, [&] {
+    enqueue(stream, [work = exec->work] {
+      for (const Work& one : *work) one();
+    });
+    return cudaSuccess;
+  });
+}
+cudaError_t cudaGraphDestroy(cudaGraph_t graph) {
+  delete graph;
+  return call(cudaErrorUnknown, [] { return cudaSuccess; });
+}
+cudaError_t cudaGraphExecDestroy(cudaGraphExec_t exec) {
+  delete exec;
+  return call(cudaErrorUnknown, [] { return cudaSuccess; });
+}
+
+cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) {
+  return call(cudaErrorUnknown, [&] {
+    *event = new CUevent_st;
+    return cudaSuccess;
+  });
+}
+cudaError_t cudaEventCreate(cudaEvent_t* event) { return cudaEventCreateWithFlags(event, cudaEventDefault); }
+cudaError_t cudaEventDestroy(cudaEvent_t event) {
+  const cudaError_t status = call(cudaErrorUnknown, [] { return run_device(drain_all); });
+  delete event;
+  return status;
+}
+cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
+  return on(stream, cudaErrorUnknown, [&] {
+    event->stream = stream;
+    enqueue(stream, [event, count = ++event->recorded] {
+      event->reached = count;
+      event->milliseconds = milliseconds_now();
+    });
+    return cudaSuccess;
+  });
+}
+cudaError_t cudaEventQuery(cudaEvent_t event) {
+  return call(cudaErrorUnknown, [&] { return event->reached < event->recorded ? cudaErrorNotReady : cudaSuccess; });
+}
+cudaError_t cudaEventSynchronize(cudaEvent_t event) {
+  return call(cudaErrorIllegalAddress, [&] {
+    if (event->reached == event->recorded) return cudaSuccess;
+    return run_device([&] { drain(event->stream); });
+  });
+}
+cudaError_t cudaEventElapsedTime(float* ms, cudaEvent_t start, cudaEvent_t end) {
+  return call(cudaErrorUnknown, [&] {
+    *ms = static_cast<float>(end->milliseconds - start->milliseconds);
+    return cudaSuccess;
+  });
+}
