@@ -315,4 +315,35 @@ const typescript: readonly Mutant[] = [
   },
 ];
 
-export const mutants: readonly Mutant[] = [...cpu, ...reference, ...layers, ...program, ...typescript];
+const pictures: readonly Mutant[] = [
+  {
+    bug: 'a picture is cut alike in every epoch',
+    file: 'lib/data/random.ts',
+    find: 'this.#index, this.#epoch, this.#stream]',
+    replace: 'this.#index, 0, this.#stream]',
+    tests: { file: 'test/data/transforms.test.ts', names: 'depend on seed' },
+  },
+  {
+    bug: 'the central crop rounds down',
+    file: 'lib/data/transforms.ts',
+    find: 'half : 2 * Math.round(half / 2)',
+    replace: 'half : Math.floor(half)',
+    tests: { file: 'test/data/transforms.test.ts', names: 'lies where' },
+  },
+  {
+    bug: 'the picture in place of a damaged one counts',
+    file: 'lib/data/stream.ts',
+    find: '      labels[row] = -1;\n',
+    replace: '',
+    tests: { file: 'test/data/stream.test.ts', names: 'left out on request' },
+  },
+  {
+    bug: 'a resumed epoch streams from its beginning',
+    file: 'lib/train/runner.ts',
+    find: 'epoch, from: stepOfEpoch',
+    replace: 'epoch, from: 0',
+    tests: { file: 'test/train/stream.test.ts', names: 'in the middle' },
+  },
+];
+
+export const mutants: readonly Mutant[] = [...cpu, ...reference, ...layers, ...program, ...typescript, ...pictures];
