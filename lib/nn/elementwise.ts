@@ -1,5 +1,5 @@
 import type { Value } from '../graph/index.ts';
-import { add, concat, flatten, relu, sigmoid, tanh } from '../ops/index.ts';
+import { add, concat, flatten, relu, sigmoid, softmax, tanh } from '../ops/index.ts';
 import { Module } from './module.ts';
 
 /** max(x, 0). */
@@ -20,6 +20,13 @@ export class Sigmoid extends Module {
 export class Tanh extends Module {
   override forward(x: Value): Value {
     return tanh(x);
+  }
+}
+
+/** Softmax over the rows of [N, K]. */
+export class Softmax extends Module {
+  override forward(x: Value): Value {
+    return softmax(x);
   }
 }
 

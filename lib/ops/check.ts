@@ -126,6 +126,12 @@ export class Check {
       throw this.argument(`${name} must be a variable, got ${value.storage} '${value.name}'`);
   }
 
+  /** An int32 [1]: a seed or the number of a step. */
+  counter(name: string, value: Value): void {
+    this.dtype(name, value, 'int32');
+    this.hasShape(name, value, [1], 'a counter');
+  }
+
   #format(name: string, value: Value, format: string, axes: string): [number, number, number, number] {
     if (value.format !== format || value.shape.length !== 4) {
       throw this.shape(

@@ -1,6 +1,17 @@
 import { describe, expect, it } from 'vitest';
 import { Graph, type Value } from '../../lib/graph/index.ts';
-import { BatchNorm2d, Conv2d, Flatten, Linear, MaxPool2d, Module, ReLU, Sequential } from '../../lib/nn/index.ts';
+import {
+  BatchNorm2d,
+  Conv2d,
+  DepthwiseConv2d,
+  Flatten,
+  Linear,
+  MaxPool2d,
+  Module,
+  ReLU,
+  SeparableConv2d,
+  Sequential,
+} from '../../lib/nn/index.ts';
 import { relu } from '../../lib/ops/index.ts';
 
 class Block extends Module {
@@ -140,5 +151,33 @@ describe('constructor arguments', () => {
     ['Linear: outFeatures', () => new Linear(4, '4' as unknown as number)],
   ])('%s is checked', (text, make) => {
     expect(make).toThrow(text);
+  });
+});
+
+describe('separable convolution', () => {
+  it('is a depthwise one with the window, and a pointwise one with the bias', () => {
+    const layer = new SeparableConv2d(3, 64, 7, { depthMultiplier: 8, stride: 2, padding: 'same' });
+    const shapes = layer.namedParameters().map(([name, { shape }]) => [name, shape]);
+    expect(shapes).toEqual([
+      ['depthwise.weight', [24, 1, 7, 7]],
+      ['pointwise.weight', [64, 24, 1, 1]],
+      ['pointwise.bias', [64]],
+    ]);
+    const y = apply(layer);
+    expect(y.shape).toEqual([2, 64, 4, 4]);
+    const [depthwise, pointwise] = y.graph.nodes;
+    expect(depthwise?.attributes).toMatchObject({ groups: 3, stride: [2, 2], padding: [2, 2, 3, 3] });
+    expect(pointwise?.attributes).toMatchObject({ groups: 1, stride: [1, 1], padding: [0, 0, 0, 0] });
+  });
+
+  it.each([0, 1.5, -1])('refuses a depth multiplier of %s', (depthMultiplier) => {
+    const text = `DepthwiseConv2d: depthMultiplier must be a positive integer, got ${depthMultiplier}`;
+    expect(() => new DepthwiseConv2d(3, 3, { depthMultiplier })).toThrow(text);
+    expect(() => new SeparableConv2d(3, 8, 3, { depthMultiplier })).toThrow(text);
+  });
+
+  it('refuses options that it lacks', () => {
+    expect(() => new DepthwiseConv2d(3, 3, { groups: 3 } as object)).toThrow("there is no option 'groups'");
+    expect(() => new SeparableConv2d(3, 8, 3, { multiplier: 2 } as object)).toThrow("there is no option 'multiplier'");
   });
 });

@@ -172,12 +172,43 @@ const adam: Adapter = async (onnx, run) => {
 
 const lossOf = (v: Values) => ops.softmaxCrossEntropy(get(v, 'x'), get(v, 'labels'));
 
-const softmax: Adapter = (onnx, run) => {
+/** The op, and the probabilities that the loss computes on its way: both must agree with the case. */
+const softmax: Adapter = async (onnx, run) => {
   const x = at(onnx.inputs, 0);
   const axis = number(onnx, 'axis', -1);
   if (x.shape.length !== 2 || (axis + 2) % 2 !== 1) throw new Inexpressible('softmax is over the rows of a matrix');
   const labels = { shape: [at(x.shape, 0)], data: new Int32Array(at(x.shape, 0)) };
-  return run({ x, labels }, (v) => [ops.probabilities(lossOf(v))]);
+  const [y, probabilities] = await run({ x, labels }, (v) => [ops.softmax(get(v, 'x')), ops.probabilities(lossOf(v))]);
+  const { data } = at(onnx.outputs, 0);
+  const worst = Math.max(
+    ...Array.from(data, (truth, i) => Math.abs(truth - ((probabilities as number[])[i] as number))),
+  );
+  if (worst > 1e-6) throw new Error(`a probability of the loss is off by ${worst}`);
+  return [y as number[]];
+};
+
+const concat: Adapter = async (onnx, run) => {
+  const rank = at(onnx.inputs, 0).shape.length;
+  const axis = (number(onnx, 'axis', 0) + rank) % rank;
+  // Any concatenation is one along channels: what stands before the axis is the batch, what stands behind it the map.
+  const maps = onnx.inputs.map(({ shape, data }) => {
+    const product = (sizes: readonly number[]) => sizes.reduce((a, b) => a * b, 1);
+    return activation({
+      shape: [product(shape.slice(0, axis)), at(shape, axis), 1, product(shape.slice(axis + 1))],
+      data,
+    });
+  });
+  return run(Object.fromEntries(maps.map((x, i) => [`x${i}`, x])), (v) => [ops.concat(Object.values(v))]);
+};
+
+const localResponseNorm: Adapter = (onnx, run) => {
+  const options = {
+    size: number(onnx, 'size', 1),
+    alpha: number(onnx, 'alpha', 1e-4),
+    beta: number(onnx, 'beta', 0.75),
+    k: number(onnx, 'bias', 1),
+  };
+  return run({ x: activation(at(onnx.inputs, 0)) }, (v) => [ops.localResponseNorm(get(v, 'x'), options)]);
 };
 
 const crossEntropy: Adapter = async (onnx, run) => {
@@ -221,6 +252,7 @@ export const adapters: Readonly<Record<string, Adapter>> = {
     return run({ x: activation(at(onnx.inputs, 0)) }, (v) => [ops.avgPool2d(get(v, 'x'), options)]);
   },
   BatchNormalization: batchNorm,
+  Concat: concat,
   Conv: async (onnx, run) => {
     const [x, w, bias] = onnx.inputs as [Tensor, Tensor, Tensor?];
     const options = { ...windowOf(onnx, w.shape.slice(2)), groups: number(onnx, 'group', 1) };
@@ -232,13 +264,20 @@ export const adapters: Readonly<Record<string, Adapter>> = {
   Gemm: gemm,
   GlobalAveragePool: ({ inputs }, run) =>
     run({ x: activation(at(inputs, 0)) }, (v) => [ops.globalAvgPool(get(v, 'x'))]),
+  LRN: localResponseNorm,
   MaxPool: async (onnx, run) => {
     const options = poolOptions(onnx);
     return run({ x: activation(at(onnx.inputs, 0)) }, (v) => [ops.maxPool2d(get(v, 'x'), options)]);
   },
   Adam: adam,
   Momentum: momentum,
+  Mul: async ({ inputs }, run) => {
+    if (!sameSize(inputs)) throw new Inexpressible('mul does not broadcast');
+    return run({ a: at(inputs, 0), b: at(inputs, 1) }, (v) => [ops.mul(get(v, 'a'), get(v, 'b'))]);
+  },
   Relu: ({ inputs }, run) => run({ x: at(inputs, 0) }, (v) => [ops.relu(get(v, 'x'))]),
+  Sigmoid: ({ inputs }, run) => run({ x: at(inputs, 0) }, (v) => [ops.sigmoid(get(v, 'x'))]),
   Softmax: softmax,
   SoftmaxCrossEntropyLoss: crossEntropy,
+  Tanh: ({ inputs }, run) => run({ x: at(inputs, 0) }, (v) => [ops.tanh(get(v, 'x'))]),
 };

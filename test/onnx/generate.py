@@ -16,11 +16,12 @@ from onnx.backend.test.loader import load_model_tests
 
 HERE = Path(__file__).parent
 NODE = re.compile(
-    r"test_(adam|adam_multiple|add|add_bcast|averagepool_2d_\w+|batchnorm_\w+|basic_conv_\w+|conv_with_\w+|flatten_\w+|gemm_\w+"
-    r"|globalaveragepool\w*|maxpool_2d_(?!uint8)\w+|(nesterov_)?momentum\w*|relu|softmax_\w+"
+    r"test_(adam|adam_multiple|add|add_bcast|averagepool_2d_\w+|batchnorm_\w+|basic_conv_\w+|concat_\w+|conv_with_\w+"
+    r"|flatten_\w+|gemm_\w+|globalaveragepool\w*|lrn\w*|maxpool_2d_(?!uint8)\w+|mul|mul_bcast|mul_example"
+    r"|(nesterov_)?momentum\w*|relu|sigmoid\w*|softmax_\w+|tanh\w*"
     r"|sce_(mean|none|sum|NCd1d2d3_sum_weight_high_ii)\w*)"
 )
-CONVERTED = re.compile(r"test_(Conv2d|BatchNorm2d|AvgPool2d|MaxPool2d|Linear|ReLU|Softmax|softmax)\w*")
+CONVERTED = re.compile(r"test_(Conv2d|BatchNorm2d|AvgPool2d|MaxPool2d|Linear|ReLU|Sigmoid|Softmax|Tanh|softmax)\w*")
 SKIPPED = re.compile(r"_expanded|_3d|_4d|test_flatten_axis_dynamic")
 LARGEST = 100_000  # elements
 

@@ -8,15 +8,22 @@ import {
   batchNormInference,
   concat,
   conv2d,
+  dropout,
   flatten,
   globalAvgPool,
+  lerp,
   linear,
+  localResponseNorm,
   maxPool2d,
+  mul,
   relu,
   sigmoid,
+  sigmoidCrossEntropy,
+  softmax,
   softmaxCrossEntropy,
   subsamplePad,
   tanh,
+  weightedSum,
 } from '../../lib/ops/index.ts';
 import { Device } from '../../lib/program.ts';
 import { Random } from '../support/random.ts';
@@ -149,6 +156,43 @@ function loss(random: Random): Network {
   };
 }
 
+function dropped(x: Value, random: Random): Value {
+  const counter = (name: string) =>
+    x.graph.variable(name, { shape: [1], dtype: 'int32', initial: Int32Array.of(random.integer(0, 1000)) });
+  const options = { seed: counter('dropout.seed'), step: counter('dropout.step') };
+  return dropout(x, { p: random.pick([0, 0.3, 0.5]), random: options, stream: random.integer(0, 5) });
+}
+
+function response(random: Random) {
+  const [size, beta] = [random.pick([1, 3, 5]), random.pick([0, 0.5, 0.75, 1.2])];
+  return { size, alpha: random.uniform(), beta, k: 0.5 + random.uniform() };
+}
+
+function rows(apply: (x: Value) => Value) {
+  return (random: Random): Network => {
+    const shape = [random.integer(1, 4), random.integer(1, 6)] as const;
+    return { title: `rows [${shape}]`, inputs: { x: plain(...shape) }, build: (v) => apply(get(v, 'x')) };
+  };
+}
+
+/** The mean of a loss by labels and one by probabilities, which has a gradient with respect to the logits alone. */
+function sigmoidLoss(random: Random): Network {
+  const [n, k] = [random.integer(1, 4), random.integer(1, 4)];
+  const smoothing = random.pick([0, 0.1, 0.5]);
+  const classes = Int32Array.from({ length: n }, (_, i) => (i === 0 ? 0 : random.integer(-1, k - 1)));
+  const probabilities = Float64Array.from({ length: n * k }, () => random.uniform());
+  return {
+    title: `sigmoid_cross_entropy [${[n, k]}] smoothing ${smoothing} labels ${classes}`,
+    inputs: { x: plain(n, k) },
+    build: (v, graph) => {
+      const labels = graph.variable('labels', { shape: [n], dtype: 'int32', initial: classes });
+      const targets = graph.variable('targets', { shape: [n, k], initial: probabilities });
+      const losses = [labels, targets].map((target) => sigmoidCrossEntropy(get(v, 'x'), target, { smoothing }));
+      return weightedSum(losses, [0.75, -0.5]);
+    },
+  };
+}
+
 function concatenation(random: Random): Network {
   const [n, h, w] = [random.integer(1, 2), random.integer(1, 3), random.integer(1, 3)];
   const inputs = Object.fromEntries(
@@ -221,6 +265,22 @@ const families: Readonly<Record<string, Family>> = {
   },
   sigmoid: { network: onMap('sigmoid', (v) => sigmoid(get(v, 'x'))), ops: ['sigmoid', 'sigmoid_grad'] },
   tanh: { network: onMap('tanh', (v) => tanh(get(v, 'x'))), ops: ['tanh', 'tanh_grad'] },
+  mul: { network: onMap('mul', (v) => mul(get(v, 'a'), get(v, 'b')), ['a', 'b']), ops: ['mul'] },
+  square: { network: onMap('mul', (v) => mul(get(v, 'x'), get(v, 'x'))), ops: ['mul', 'add'] },
+  lerp: {
+    network: onMap('lerp', (v) => lerp(get(v, 'x'), get(v, 'h'), get(v, 't')), ['x', 'h', 't']),
+    ops: ['lerp', 'lerp_grad'],
+  },
+  dropout: { network: onMap('dropout', (v, random) => dropped(get(v, 'x'), random)), ops: ['dropout'] },
+  'local response norm': {
+    network: onMap('local_response_norm', (v, random) => localResponseNorm(get(v, 'x'), response(random))),
+    ops: ['local_response_norm', 'local_response_norm_grad'],
+  },
+  softmax: { network: rows((x) => softmax(x)), ops: ['softmax', 'softmax_grad'] },
+  'sigmoid cross entropy': {
+    network: sigmoidLoss,
+    ops: ['sigmoid_cross_entropy_grad', 'weighted_sum'],
+  },
   concat: { network: concatenation, ops: ['concat', 'slice_channels'] },
   relu: { network: onMap('relu', (v) => relu(get(v, 'x'))), ops: ['relu', 'relu_grad'] },
   add: { network: onMap('add', (v) => add(get(v, 'a'), get(v, 'b')), ['a', 'b']), ops: ['add'] },

@@ -1,21 +1,18 @@
 #include "backend/cpu/element.h"
 
 namespace node_cudnn::cpu {
-namespace {
 
-const ValueType& expect_equal_types(const Graph& graph, const Node& node, size_t inputs) {
-  expect_counts(node, inputs, 1);
+const ValueType& expect_equal_types(const Graph& graph, const Node& node, size_t inputs, size_t outputs) {
+  expect_counts(node, inputs, outputs);
   const ValueType& type = input_type(graph, node, 0);
   expect_float("the first input", type);
   for (size_t i = 1; i < inputs; ++i) expect_type("every input", input_type(graph, node, i), type);
-  expect_type("y", output_type(graph, node, 0), type);
+  for (size_t i = 0; i < outputs; ++i) expect_type("every output", output_type(graph, node, i), type);
   return type;
 }
 
-}  // namespace
-
 Prepared prepare_elements(const Cpu& cpu, const Graph& graph, const Node& node, Unary simd::ElementKernels::*kernel) {
-  const ValueType& type = expect_equal_types(graph, node, 1);
+  const ValueType& type = expect_equal_types(graph, node, 1, 1);
   const auto run = [threads = cpu.threads, count = elements(type.shape),
                     f = simd::element(cpu.isa, type.dtype).*kernel](const Arguments& a) {
     parallel_elements(threads, count, [&](int64_t begin, int64_t end) { f(a.inputs[0], a.outputs[0], begin, end); });
@@ -24,7 +21,7 @@ Prepared prepare_elements(const Cpu& cpu, const Graph& graph, const Node& node, 
 }
 
 Prepared prepare_elements(const Cpu& cpu, const Graph& graph, const Node& node, Binary simd::ElementKernels::*kernel) {
-  const ValueType& type = expect_equal_types(graph, node, 2);
+  const ValueType& type = expect_equal_types(graph, node, 2, 1);
   const auto run = [threads = cpu.threads, count = elements(type.shape),
                     f = simd::element(cpu.isa, type.dtype).*kernel](const Arguments& a) {
     parallel_elements(threads, count,

@@ -26,6 +26,11 @@ const BatchNormKernels& batch_norm(Isa isa, DType dtype) {
                                   : *NODE_CUDNN_TABLE(isa, batch_norm_float32);
 }
 
+const ResponseKernels& response(Isa isa, DType dtype) {
+  return dtype == DType::bfloat16 ? *NODE_CUDNN_TABLE(isa, response_bfloat16)
+                                  : *NODE_CUDNN_TABLE(isa, response_float32);
+}
+
 const SoftmaxKernels& softmax(Isa isa, DType dtype) {
   return dtype == DType::bfloat16 ? *NODE_CUDNN_TABLE(isa, softmax_bfloat16) : *NODE_CUDNN_TABLE(isa, softmax_float32);
 }

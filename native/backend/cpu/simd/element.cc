@@ -42,9 +42,37 @@ inline Vector tanh_grad(Vector dy, Vector y) { return dy * (1.0f - y * y); }
 
 inline Vector add(Vector a, Vector b) { return a + b; }
 
+inline Vector mul(Vector a, Vector b) { return a * b; }
+
+template <class T>
+void lerp(const void* x, const void* h, const void* t, void* y, int64_t begin, int64_t end) {
+  auto* from = static_cast<const T*>(x);
+  auto* towards = static_cast<const T*>(h);
+  auto* share = static_cast<const T*>(t);
+  auto* to = static_cast<T*>(y);
+  for_each_vector(begin, end, [=](int64_t i, int n, int) NODE_CUDNN_INLINE {
+    const Vector start = load(from + i, n);
+    store(to + i, start + load(share + i, n) * (load(towards + i, n) - start), n);
+  });
+}
+
+template <class T>
+void lerp_grad(void* const* inputs, void* const* outputs, int64_t begin, int64_t end) {
+  auto *dy = static_cast<const T*>(inputs[0]), *x = static_cast<const T*>(inputs[1]);
+  auto *h = static_cast<const T*>(inputs[2]), *t = static_cast<const T*>(inputs[3]);
+  auto *dx = static_cast<T*>(outputs[0]), *dh = static_cast<T*>(outputs[1]), *dt = static_cast<T*>(outputs[2]);
+  for_each_vector(begin, end, [=](int64_t i, int n, int) NODE_CUDNN_INLINE {
+    const Vector gradient = load(dy + i, n), share = load(t + i, n), way = load(h + i, n) - load(x + i, n);
+    store(dx + i, gradient * (1.0f - share), n);
+    store(dh + i, gradient * share, n);
+    store(dt + i, gradient * way, n);
+  });
+}
+
 template <class T>
 constexpr ElementKernels table = {unary<T, relu>, binary<T, relu_grad>, unary<T, sigmoid>, binary<T, sigmoid_grad>,
-                                  unary<T, tanh>, binary<T, tanh_grad>, binary<T, add>};
+                                  unary<T, tanh>, binary<T, tanh_grad>, binary<T, add>,    binary<T, mul>,
+                                  lerp<T>,        lerp_grad<T>};
 
 }  // namespace
 

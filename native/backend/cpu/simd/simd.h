@@ -24,6 +24,10 @@ struct ElementKernels {
   void (*tanh)(const void* x, void* y, int64_t begin, int64_t end);
   void (*tanh_grad)(const void* dy, const void* y, void* dx, int64_t begin, int64_t end);
   void (*add)(const void* a, const void* b, void* y, int64_t begin, int64_t end);
+  void (*mul)(const void* a, const void* b, void* y, int64_t begin, int64_t end);
+  void (*lerp)(const void* x, const void* h, const void* t, void* y, int64_t begin, int64_t end);
+  // {dy, x, h, t} to {dx, dh, dt}
+  void (*lerp_grad)(void* const* inputs, void* const* outputs, int64_t begin, int64_t end);
 };
 
 // Activations in memory order: [n][blocks][plane]; a plane is one channel block of one image, [h][w][block].
@@ -73,6 +77,19 @@ struct BatchNormKernels {
                         int64_t end);
 };
 
+// Windows over neighbouring channels: s[c] = k + scale * (sum of x[j]^2, |j - c| <= half).
+struct Neighbours {
+  int64_t channels, pixels, block, half;  // pixels of one image; block is 1 or the width of a vector
+  float scale, beta, k;
+};
+
+// Ranges of pixels of the whole batch. A line has room for all channels, rounded up to 16, and twice `half` more.
+struct ResponseKernels {
+  void (*forward)(const Neighbours& g, const void* x, void* y, float* line, int64_t begin, int64_t end);
+  void (*backward)(const Neighbours& g, const void* dy, const void* x, void* dx, float* three_lines, int64_t begin,
+                   int64_t end);
+};
+
 struct SoftmaxRow {
   float sum;  // of exp(x - maximum)
   float maximum;
@@ -110,6 +127,7 @@ struct OptimizerKernels {
 // For activations of `dtype`: float32 or bfloat16.
 const ElementKernels& element(Isa isa, DType dtype);
 const BatchNormKernels& batch_norm(Isa isa, DType dtype);
+const ResponseKernels& response(Isa isa, DType dtype);
 const SoftmaxKernels& softmax(Isa isa, DType dtype);
 const OptimizerKernels& optimizer(Isa isa);
 
@@ -117,6 +135,7 @@ const OptimizerKernels& optimizer(Isa isa);
   namespace isa {                                                        \
   extern const ElementKernels element_float32, element_bfloat16;         \
   extern const BatchNormKernels batch_norm_float32, batch_norm_bfloat16; \
+  extern const ResponseKernels response_float32, response_bfloat16;      \
   extern const SoftmaxKernels softmax_float32, softmax_bfloat16;         \
   extern const OptimizerKernels optimizer;                               \
   }
