@@ -80,10 +80,10 @@ class Planner {
 
   void move_in(const ArenaNode& node, size_t output, size_t input, int time) {
     bool both = lives_[output].start != never && lives_[input].start != never && tenant_of_[output] == never;
-    if (!both || lives_[input].end != time || values_[output].bytes != values_[input].bytes) return;
+    if (!both || values_[output].bytes != values_[input].bytes) return;
     if (std::count(node.inputs.begin(), node.inputs.end(), static_cast<int>(input)) != 1) return;
     Tenant& tenant = tenants_[static_cast<size_t>(tenant_of_[input])];
-    if (tenant.life.end != time) return;     // another output of this node has moved in
+    if (tenant.life.end != time) return;     // the input is read later, or another output of this node has moved in
     if (lives_[output].end == time) return;  // nobody reads it: a second output could not tell
     tenant.life.end = lives_[output].end;
     tenant_of_[output] = tenant_of_[input];

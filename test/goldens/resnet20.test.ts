@@ -12,6 +12,7 @@ type Kind = 'gradients' | 'runningStatistics' | 'updates';
 interface Golden {
   readonly recipe: Recipe;
   readonly labels: readonly number[];
+  readonly peerErrors: Partial<Record<Precision, { readonly losses: number }>>;
   readonly losses: readonly number[];
   readonly logits: readonly number[];
   readonly gradients: Samples;
@@ -22,7 +23,7 @@ interface Golden {
 interface Tolerance {
   /** Of the logits, relative to their 2-norm. */
   readonly logits: number;
-  /** Absolute, of each of the 10 losses. */
+  /** Absolute, of each of the 10 losses; twice PyTorch's own error where that is more (ten steps are chaotic). */
   readonly losses: number;
   /** Of the worst tensor and of the median one, relative to the tensor's 2-norm (see weights.ts). */
   readonly gradients: { readonly worst: number; readonly median: number };
@@ -114,7 +115,7 @@ async function check(device: Device, name: string, precision: Precision): Promis
     expectTensors('runningStatistics', await fetchAll(training.program, training.buffers), truth, tolerance);
     for (let step = 1; step < truth.recipe.steps; step++) losses.push(await trainOn(training, truth, step));
     const worst = losses.reduce((max, loss, i) => Math.max(max, Math.abs(loss - (truth.losses[i] as number))), 0);
-    expectNear('losses', worst, tolerance.losses);
+    expectNear('losses', worst, Math.max(tolerance.losses, 2 * (truth.peerErrors[precision]?.losses ?? 0)));
     expectTensors('updates', await updatesOf(training), truth, tolerance);
   } finally {
     training.close();

@@ -222,8 +222,8 @@ const program: readonly Mutant[] = [
   {
     bug: 'an output takes the place of an input that is still read',
     file: 'native/program/planner.cc',
-    find: 'if (!both || lives_[input].end != time ||',
-    replace: 'if (!both ||',
+    find: 'if (tenant.life.end != time) return;',
+    replace: '',
     tests: { native: 'Planner*' },
   },
   {

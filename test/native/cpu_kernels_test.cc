@@ -9,6 +9,7 @@
 #include "backend/cpu/ops.h"
 #include "backend/cpu/processor.h"
 #include "backend/reference/reference.h"
+#include "heap.h"
 #include "program/bfloat16.h"
 
 namespace node_cudnn::cpu {
@@ -112,7 +113,9 @@ Results run(const OpCase& c, const Prepares& prepare, int64_t block, int pair = 
     outputs[static_cast<size_t>(output)] = inputs[static_cast<size_t>(input)];
   }
   const Memory workspace = poisoned(prepared.workspace_bytes);
+  const int64_t heap_calls = heap::calls();
   prepared.kernel->run({inputs.data(), outputs.data(), workspace.get()});
+  EXPECT_EQ(heap::calls(), heap_calls) << c.op << " allocates while it runs";
   Results results;
   for (size_t i = 0; i < outputs.size(); ++i) results.push_back(load(c.outputs[i].type, block, outputs[i]));
   return results;

@@ -5,6 +5,7 @@
 #include <future>
 
 #include "fake_backend.h"
+#include "heap.h"
 #include "program/error.h"
 
 namespace node_cudnn {
@@ -99,7 +100,16 @@ TEST_F(ProgramTest, AStepAllocatesNothing) {
   Floats x(400);
   run(*program, 1, x);
   int before = log_.allocations;
-  run(*program, 100, x);
+  auto heap_calls_of = [&](size_t steps) {
+    const std::vector<const std::byte*> inputs = {reinterpret_cast<const std::byte*>(x.data())};
+    return on([&] {
+      int64_t calls = heap::calls();
+      program->run(steps, inputs);
+      return heap::calls() - calls;
+    });
+  };
+  EXPECT_EQ(heap_calls_of(1), 0);
+  EXPECT_EQ(heap_calls_of(100), 0);
   EXPECT_EQ(log_.allocations, before);
 }
 
