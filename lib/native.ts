@@ -92,6 +92,8 @@ export interface NativeDevice {
   readonly threads: number;
   createState(variables: readonly NativeVariable[]): Promise<NativeState>;
   compile(graph: NativeGraph, state: NativeState): Promise<NativeProgram>;
+  /** What compile() would lay out, without taking memory, and the bytes that the device could give now. */
+  plan(graph: NativeGraph, state: NativeState): Promise<NativePlan & { readonly availableBytes: number }>;
   /** Bytes that states and programs of this device hold now, and the most they ever held. */
   memory(): { readonly bytes: number; readonly peakBytes: number };
   /** Waits for what is enqueued, then frees everything. Later calls reject. */

@@ -109,6 +109,11 @@ export class Device {
     return this.#device.compile(graph, state);
   }
 
+  /** @internal */
+  plan(graph: NativeGraph, state: NativeState): ReturnType<NativeDevice['plan']> {
+    return this.#device.plan(graph, state);
+  }
+
   /** Waits for what is enqueued, then frees everything. */
   async close(): Promise<void> {
     await this.#device.close();
@@ -126,6 +131,30 @@ export interface CompileOptions {
 
 /** Fuses, plans and prepares the graph for the device; the program reads and writes the variables of `state`. */
 export async function compile(graph: Graph, options: CompileOptions): Promise<Program> {
+  const { final, native } = finished(graph, options);
+  const { device, state, keep = [] } = options;
+  return new Program(final, await device.compile(native, state.handle), keep);
+}
+
+/** Bytes that a program of this graph would take, and bytes that the device could give now (Infinity: unknown). */
+export interface MemoryNeed {
+  readonly bytes: number;
+  readonly availableBytes: number;
+}
+
+/** Plans as compile() does, but takes no memory. */
+export async function planMemory(graph: Graph, options: CompileOptions): Promise<MemoryNeed> {
+  const { device, state } = options;
+  const plan = await device.plan(finished(graph, options).native, state.handle);
+  const unknown = plan.availableBytes >= 2 ** 63;
+  return {
+    bytes: plan.arenaBytes + plan.workspaceBytes,
+    availableBytes: unknown ? Number.POSITIVE_INFINITY : plan.availableBytes,
+  };
+}
+
+/** The graph after all passes, checked, and as the device takes it. */
+function finished(graph: Graph, options: CompileOptions): { final: Graph; native: NativeGraph } {
   checkOptions('compile', options, ['device', 'state', 'keep', 'fuse']);
   const { device, state, keep = [], fuse = true } = options;
   if (state.device !== device) throw new ArgumentError('compile: the state belongs to another device');
@@ -135,11 +164,7 @@ export async function compile(graph: Graph, options: CompileOptions): Promise<Pr
   const fused = fuse ? fuseGraph(graph, device.features, keep) : graph;
   const final = lower(fused, device.features);
   checkVariables(final, state);
-  const program = await device.compile(
-    toNative(final, state, new Set(keep.map((name) => final.find(name)))),
-    state.handle,
-  );
-  return new Program(final, program, keep);
+  return { final, native: toNative(final, state, new Set(keep.map((name) => final.find(name)))) };
 }
 
 function toNative(graph: Graph, state: State, kept: ReadonlySet<Value>): NativeGraph {

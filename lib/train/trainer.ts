@@ -1,4 +1,4 @@
-import { compile, Device, type Program, type State, variablesOf } from '../program.ts';
+import { Device, type Program, type State, variablesOf } from '../program.ts';
 import type { Callback, TrainingControl } from './callbacks.ts';
 import {
   allFinite,
@@ -13,6 +13,7 @@ import {
 } from './checkpoint.ts';
 import { TrainingError } from './errors.ts';
 import { type Evaluation, Evaluator, type Prediction, type PredictOptions, Predictor } from './inference.ts';
+import { compileToFit } from './memory.ts';
 import { addSteps, type EpochMetrics, noSums } from './metrics.ts';
 import { checkOptions, checkResumable, modelInfo, type TrainerOptions } from './options.ts';
 import { RunFolder } from './output.ts';
@@ -335,11 +336,12 @@ async function build(
   } = options;
   const forward = { model, batchSize, ampDtype, normalisation: info.normalisation };
   const augment = { padding: 0, flip: false, ...options.augment };
-  const training = trainingGraph({ ...forward, set: data.train, optimizer, augment, smoothing, emaDecay, seed });
+  const graphOf = (size: number) =>
+    trainingGraph({ ...forward, batchSize: size, set: data.train, optimizer, augment, smoothing, emaDecay, seed });
   const evaluation = evaluationGraph({ ...forward, averaged: emaDecay !== undefined, set: data.test });
-  const state = await device.createState(variablesOf(training, evaluation), { seed });
+  const state = await device.createState(variablesOf(graphOf(batchSize), evaluation), { seed });
   if (checkpoint) await load(state, checkpoint);
-  const program = await compile(training, { device, state });
+  const program = await compileToFit(graphOf, batchSize, { device, state });
   const evaluator = await Evaluator.create(device, state, evaluation, data.test, batchSize);
   const runner = new StepRunner({ program, state, schedule, batchSize, set: data.train, seed, stepsPerCall });
   return { state, program, evaluator, runner };

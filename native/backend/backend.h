@@ -5,6 +5,7 @@
 // Errors: any call may throw std::exception; the message names the op, its path, the values and the cure.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -59,7 +60,8 @@ class Backend {
   virtual size_t bytes(const ValueType& type) const = 0;  // of the physical layout, padding included
   virtual Prepared prepare(const Graph& graph, const Node& node) = 0;
 
-  virtual void* allocate(size_t bytes) = 0;  // 256-byte aligned, zeroed
+  virtual size_t available() const { return SIZE_MAX; }  // bytes that allocate() could give now; SIZE_MAX: unknown
+  virtual void* allocate(size_t bytes) = 0;              // 256-byte aligned, zeroed
   virtual void release(void* address) noexcept = 0;
 
   // Host side: dense in logical order; float32 for float32, bfloat16 and float16 values, else the value's own dtype.

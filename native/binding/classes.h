@@ -13,6 +13,8 @@
 
 namespace node_cudnn {
 
+Napi::Object describe(Napi::Env env, const Plan& plan);
+
 class DeviceObject : public Napi::ObjectWrap<DeviceObject> {
  public:
   static Napi::Function define_class(Napi::Env env);
@@ -23,8 +25,11 @@ class DeviceObject : public Napi::ObjectWrap<DeviceObject> {
  private:
   Napi::Value create_state(const Napi::CallbackInfo& call);
   Napi::Value compile(const Napi::CallbackInfo& call);
+  Napi::Value plan(const Napi::CallbackInfo& call);
   Napi::Value memory(const Napi::CallbackInfo& call);
   Napi::Value close(const Napi::CallbackInfo& call);
+  template <class Work>
+  Napi::Value on_graph(const Napi::CallbackInfo& call, Work work);
 
   std::shared_ptr<Device> device_;
 };

@@ -48,10 +48,10 @@ struct Opened {
 }  // namespace
 
 Napi::Function DeviceObject::define_class(Napi::Env env) {
-  return DefineClass(
-      env, "NativeDevice",
-      {InstanceMethod<&DeviceObject::create_state>("createState"), InstanceMethod<&DeviceObject::compile>("compile"),
-       InstanceMethod<&DeviceObject::memory>("memory"), InstanceMethod<&DeviceObject::close>("close")});
+  return DefineClass(env, "NativeDevice",
+                     {InstanceMethod<&DeviceObject::create_state>("createState"),
+                      InstanceMethod<&DeviceObject::compile>("compile"), InstanceMethod<&DeviceObject::plan>("plan"),
+                      InstanceMethod<&DeviceObject::memory>("memory"), InstanceMethod<&DeviceObject::close>("close")});
 }
 
 DeviceObject::DeviceObject(const Napi::CallbackInfo& call) : ObjectWrap(call) {
@@ -112,6 +112,29 @@ Napi::Value DeviceObject::create_state(const Napi::CallbackInfo& call) {
 }
 
 Napi::Value DeviceObject::compile(const Napi::CallbackInfo& call) {
+  return on_graph(call, [](Device& device, Graph graph, const State& state) -> Answer {
+    auto program = Program::compile(device, std::move(graph), state);
+    return [program](Napi::Env env, const std::shared_ptr<Device>& device) -> Napi::Value {
+      return ProgramObject::make(env, {device, program});
+    };
+  });
+}
+
+Napi::Value DeviceObject::plan(const Napi::CallbackInfo& call) {
+  return on_graph(call, [](Device& device, Graph graph, const State& state) -> Answer {
+    auto plan = std::make_shared<Plan>(Program::plan(device, std::move(graph), state));
+    const auto available = static_cast<double>(device.backend().available());
+    return [plan, available](Napi::Env env, const std::shared_ptr<Device>&) -> Napi::Value {
+      Napi::Object object = describe(env, *plan);
+      object.Set("availableBytes", available);
+      return object;
+    };
+  });
+}
+
+// Runs `work` on the device's thread, with the graph and the state that the call names.
+template <class Work>
+Napi::Value DeviceObject::on_graph(const Napi::CallbackInfo& call, Work work) {
   Napi::Env env = call.Env();
   return rejecting(env, [&] {
     Graph graph = decode_graph(call[0]);
@@ -121,11 +144,8 @@ Napi::Value DeviceObject::compile(const Napi::CallbackInfo& call) {
       throw Error(ErrorCode::argument, "the state belongs to another device; create it on the one that compiles");
     }
     return Environment::of(env).submit(
-        device_, [device = device_.get(), graph = std::move(graph), state]() mutable -> Answer {
-          auto program = Program::compile(*device, std::move(graph), *state);
-          return [program](Napi::Env env, const std::shared_ptr<Device>& device) -> Napi::Value {
-            return ProgramObject::make(env, {device, program});
-          };
+        device_, [device = device_.get(), graph = std::move(graph), state, work]() mutable -> Answer {
+          return work(*device, std::move(graph), *state);
         });
   });
 }

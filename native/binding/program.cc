@@ -10,25 +10,6 @@ namespace {
 constexpr int64_t most_steps = int64_t{1} << 31;
 constexpr size_t most_idle = 2;  // one that is read while the next is filled
 
-Napi::Object describe(Napi::Env env, const Plan& plan) {
-  auto number = [env](auto value) { return Napi::Number::New(env, static_cast<double>(value)); };
-  auto node = [&](const Plan::PlannedNode& planned) {
-    auto object = Napi::Object::New(env);
-    object.Set("node", number(planned.node));
-    object.Set("implementation", planned.implementation);
-    object.Set("workspaceBytes", number(planned.workspace_bytes));
-    return object;
-  };
-  auto object = Napi::Object::New(env);
-  object.Set("nodes", to_array(env, plan.nodes, node));
-  object.Set("offsets", to_array(env, plan.offsets, number));
-  object.Set("bytes", to_array(env, plan.bytes, number));
-  object.Set("arenaBytes", number(plan.arena_bytes));
-  object.Set("lowerBoundBytes", number(plan.lower_bound_bytes));
-  object.Set("workspaceBytes", number(plan.workspace_bytes));
-  return object;
-}
-
 std::vector<const Value*> inputs_of(const Graph& graph) {
   std::vector<const Value*> inputs;
   for (const Value& value : graph.values) {
@@ -64,6 +45,25 @@ size_t fetchable_index(Napi::Value value, const Program& program) {
 }
 
 }  // namespace
+
+Napi::Object describe(Napi::Env env, const Plan& plan) {
+  auto number = [env](auto value) { return Napi::Number::New(env, static_cast<double>(value)); };
+  auto node = [&](const Plan::PlannedNode& planned) {
+    auto object = Napi::Object::New(env);
+    object.Set("node", number(planned.node));
+    object.Set("implementation", planned.implementation);
+    object.Set("workspaceBytes", number(planned.workspace_bytes));
+    return object;
+  };
+  auto object = Napi::Object::New(env);
+  object.Set("nodes", to_array(env, plan.nodes, node));
+  object.Set("offsets", to_array(env, plan.offsets, number));
+  object.Set("bytes", to_array(env, plan.bytes, number));
+  object.Set("arenaBytes", number(plan.arena_bytes));
+  object.Set("lowerBoundBytes", number(plan.lower_bound_bytes));
+  object.Set("workspaceBytes", number(plan.workspace_bytes));
+  return object;
+}
 
 Napi::Function ProgramObject::define_class(Napi::Env env) {
   return DefineClass(

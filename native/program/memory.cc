@@ -24,8 +24,10 @@ Memory::Memory(Backend& backend, MemoryCount& count, size_t bytes, const std::st
   } catch (const std::bad_alloc&) {
   }
   if (address_ == nullptr) {
+    const size_t available = backend.available();
+    const std::string has = available == SIZE_MAX ? "" : megabytes(available) + " are available, ";
     throw Error(ErrorCode::out_of_memory, purpose + " needs " + megabytes(bytes) +
-                                              ", which the device does not have (" + megabytes(count.bytes()) +
+                                              ", which the device does not have (" + has + megabytes(count.bytes()) +
                                               " are in use by this process); " +
                                               "take a smaller batch, or close programs that are no longer used");
   }

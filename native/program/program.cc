@@ -47,17 +47,27 @@ Program::Program(Device& device, Graph graph, const State& state)
   for (size_t i = 0; i < graph_.values.size(); ++i) {
     if (graph_.values[i].storage == Storage::input) inputs_.push_back(i);
   }
-  std::vector<Prepared> prepared = prepare();
-  lay_out(prepared);
-  memory_ = device.allocate(plan_.arena_bytes + plan_.workspace_bytes, "the program");
-  connect(std::move(prepared), state);
-  guarded([&] { replay_ = device.backend().capture([this] { launch(); }); });
 }
 
 std::shared_ptr<Program> Program::compile(Device& device, Graph graph, const State& state) {
   std::shared_ptr<Program> program(new Program(device, std::move(graph), state));
+  program->build(state);
   device.keep(program);
   return program;
+}
+
+Plan Program::plan(Device& device, Graph graph, const State& state) {
+  Program program(device, std::move(graph), state);
+  program.lay_out(program.prepare());
+  return std::move(program.plan_);
+}
+
+void Program::build(const State& state) {
+  std::vector<Prepared> prepared = prepare();
+  lay_out(prepared);
+  memory_ = device_.allocate(plan_.arena_bytes + plan_.workspace_bytes, "the program");
+  connect(std::move(prepared), state);
+  guarded([&] { replay_ = device_.backend().capture([this] { launch(); }); });
 }
 
 std::vector<Prepared> Program::prepare() {

@@ -30,6 +30,8 @@ struct Plan {
 class Program : public Resource {
  public:
   static std::shared_ptr<Program> compile(Device& device, Graph graph, const State& state);
+  // What compile() would lay out, without taking memory.
+  static Plan plan(Device& device, Graph graph, const State& state);
 
   const Graph& graph() const { return graph_; }
   const Plan& plan() const { return plan_; }
@@ -52,6 +54,7 @@ class Program : public Resource {
   };
 
   Program(Device& device, Graph graph, const State& state);
+  void build(const State& state);
   std::vector<Prepared> prepare();
   void lay_out(const std::vector<Prepared>& prepared);
   void connect(std::vector<Prepared> prepared, const State& state);

@@ -68,6 +68,7 @@ class FakeBackend : public Backend {
     return prepared;
   }
 
+  size_t available() const override { return log_.limit; }
   void* allocate(size_t bytes) override {
     check();
     if (bytes > log_.limit) throw std::bad_alloc();

@@ -113,6 +113,16 @@ TEST_F(ProgramTest, AStepAllocatesNothing) {
   EXPECT_EQ(log_.allocations, before);
 }
 
+TEST_F(ProgramTest, APlanIsWhatCompileLaysOutAndTakesNoMemory) {
+  const int before = log_.allocations;
+  const Plan plan = on([&] { return Program::plan(device_, graph("scratch"), *state_); });
+  EXPECT_EQ(log_.allocations, before);
+  auto program = compile("scratch");
+  EXPECT_EQ(plan.offsets, program->plan().offsets);
+  EXPECT_EQ(plan.arena_bytes, program->plan().arena_bytes);
+  EXPECT_EQ(plan.workspace_bytes, program->plan().workspace_bytes);
+}
+
 TEST_F(ProgramTest, WorkspaceLiesBehindTheArena) {
   auto program = compile("scratch");
   EXPECT_EQ(program->plan().workspace_bytes, 1000u);
@@ -144,6 +154,7 @@ TEST_F(ProgramTest, AnOpThatTheBackendRefusesIsAnErrorOfTheGraph) {
 TEST_F(ProgramTest, OutOfMemorySaysHowMuchIsMissing) {
   log_.limit = 100;
   expect_error(ErrorCode::out_of_memory, "the program needs", [&] { compile("accumulate"); });
+  expect_error(ErrorCode::out_of_memory, "(0.0 MB are available, ", [&] { compile("accumulate"); });
   expect_error(ErrorCode::out_of_memory, "the state of 1 variables needs", [&] {
     on([&] { return State::create(device_, {{"w", four}}); });
   });

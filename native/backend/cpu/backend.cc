@@ -95,11 +95,13 @@ class CpuBackend final : public Backend {
     }
   }
 
+  size_t available() const override { return available_memory(); }
+
   void* allocate(size_t bytes) override {
     constexpr size_t alignment = 256, huge_page = size_t{2} << 20;
     const size_t unit = bytes < huge_page ? alignment : huge_page;
     const size_t size = (bytes + unit - 1) / unit * unit;
-    void* address = size < bytes || size > available_memory() ? nullptr : std::aligned_alloc(unit, size);
+    void* address = size < bytes || size > available() ? nullptr : std::aligned_alloc(unit, size);
     if (address == nullptr) throw std::bad_alloc();
     if (unit == huge_page) madvise(address, size, MADV_HUGEPAGE);
     return std::memset(address, 0, size);
