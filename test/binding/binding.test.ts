@@ -63,6 +63,18 @@ describe('openDevice', () => {
     expect(error.message).toContain('options.threads: expected an integer from 1 to');
   });
 
+  it.each([
+    ['deterministic', 1, 'true or false'],
+    ['tf32', 'yes', 'true or false'],
+    ['measureEngines', null, 'true or false'],
+    ['libraries', 3, 'a string'],
+    ['engineCache', {}, 'a string'],
+  ])('%s: %s', async (name, value, expected) => {
+    const error = await failure(() => addon.openDevice('reference', { [name]: value }));
+    expect(error.code).toBe('ERR_ARGUMENT');
+    expect(error.message).toContain(`options.${name}: expected ${expected}`);
+  });
+
   it('options that are no object', async () => {
     expect(await failure(() => addon.openDevice('reference', 3 as never))).toMatchObject({ code: 'ERR_ARGUMENT' });
   });
