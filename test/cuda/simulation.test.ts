@@ -1,0 +1,129 @@
+// What only the simulated device can show (`.ci/run simulate`): a network against the CPU, any order of blocks and
+// threads, a device that is too small, and every call of the runtime failing once.
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Graph, gradient } from '../../lib/graph/index.ts';
+import { linear, relu, softmaxCrossEntropy } from '../../lib/ops/index.ts';
+import { sgd } from '../../lib/optim/index.ts';
+import { compile, Device, variablesOf } from '../../lib/program.ts';
+import { type Recipe, startTraining } from '../goldens/training.ts';
+import { Random } from '../support/random.ts';
+
+let simulated = false;
+beforeAll(async () => {
+  if (!Device.backends().some(({ name, available }) => name === 'cuda' && available)) return;
+  const device = await Device.open('cuda:0');
+  simulated = device.description.startsWith('simulated device');
+  await device.close();
+});
+afterAll(() => behave(''));
+
+/** How the simulated device behaves from its next opening on; see test/cuda/sim/control.h. */
+function behave(settings: string): void {
+  process.env.NODE_CUDNN_SIMULATION = settings;
+}
+
+const recipe: Recipe = {
+  batch: 2,
+  steps: 10,
+  mean: [0.49, 0.48, 0.45],
+  std: [0.25, 0.24, 0.26],
+  lr: 0.01,
+  momentum: 0.9,
+  nesterov: true,
+  weight_decay: 5e-4,
+};
+
+async function lossesOfResNet20(name: string): Promise<number[]> {
+  const device = await Device.open(name);
+  const training = await startTraining(device, 'cifar-resnet20', 'float32', recipe);
+  const losses: number[] = [];
+  for (let step = 0; step < recipe.steps; ++step) {
+    const random = new Random(step);
+    const images = Uint8Array.from({ length: recipe.batch * 32 * 32 * 3 }, () => random.integer(0, 255));
+    losses.push(
+      await training.step(
+        images,
+        Int32Array.from({ length: recipe.batch }, () => random.integer(0, 9)),
+      ),
+    );
+  }
+  training.close();
+  await device.close();
+  return losses;
+}
+
+describe('the simulated device', () => {
+  // Both compute in float32 and sum in other orders; an error grows about threefold per step at this learning rate.
+  it('trains ResNet-20 for 10 steps as the CPU does', async ({ skip }) => {
+    if (!simulated) return skip('the device cuda is not the simulation');
+    behave('');
+    const [found, expected] = [await lossesOfResNet20('cuda:0'), await lossesOfResNet20('cpu')];
+    found.forEach((loss, step) => {
+      expect(Math.abs(loss - (expected[step] as number)), `loss of step ${step}`).toBeLessThan(1e-6 * 3 ** (step + 2));
+    });
+  });
+
+  it('gives the same bits in whatever order blocks and threads run', async ({ skip }) => {
+    if (!simulated) return skip('the device cuda is not the simulation');
+    const runs: Float32Array[] = [];
+    for (const settings of ['', 'seed=1', 'seed=2']) {
+      behave(settings);
+      runs.push((await train()).weights);
+    }
+    expect(runs[1]).toEqual(runs[0]);
+    expect(runs[2]).toEqual(runs[0]);
+  });
+
+  it('refuses what does not fit, and goes on', async ({ skip }) => {
+    if (!simulated) return skip('the device cuda is not the simulation');
+    behave('bytes=40000000');
+    await expect(train(1_000_000)).rejects.toThrow(/the program needs [0-9.]+ M/);
+    expect((await train()).weights.length).toBe(8 * 4);
+  });
+
+  it('makes an error of every call that fails, and goes on', async ({ skip }) => {
+    if (!simulated) return skip('the device cuda is not the simulation');
+    behave('');
+    const { weights } = await train();
+    let failures = 0;
+    for (let call = 1; call <= 2000; ++call) {
+      behave(`fail=${call}`);
+      const failure = await train().then(
+        () => undefined,
+        (error: unknown) => error,
+      );
+      if (failure === undefined) break;
+      failures += 1;
+      expect((failure as { code?: string }).code, String(failure)).toMatch(/^ERR_(DEVICE|OUT_OF_MEMORY|DEVICE_LOST)$/);
+      behave(`after=${call}`);
+      expect((await train()).weights, `after call ${call} failed`).toEqual(weights);
+    }
+    expect(failures).toBeGreaterThan(50);
+  });
+});
+
+/** Three steps of a small net with two layers, each on another batch and at another learning rate. */
+async function train(batch = 5): Promise<{ weights: Float32Array }> {
+  const device = await Device.open('cuda:0');
+  try {
+    const random = new Random('weights');
+    const normal = (length: number) => Float32Array.from({ length }, () => random.normal());
+    const graph = new Graph({ training: true });
+    const x = graph.input('x', { shape: [batch, 8] });
+    const labels = graph.input('labels', { shape: [batch], dtype: 'int32' });
+    const first = graph.variable('first', { shape: [8, 8], initial: normal(64) });
+    const second = graph.variable('second', { shape: [4, 8], initial: normal(32) });
+    const loss = softmaxCrossEntropy(linear(relu(linear(x, first)), second), labels);
+    const gradients = gradient(loss, [first, second]);
+    sgd({ momentum: 0.9 }).update(graph, [first, second], gradients, graph.input('lr', { shape: [1] }));
+    const state = await device.createState(variablesOf(graph));
+    const program = await compile(graph, { device, state });
+    for (let step = 0; step < 3; ++step) {
+      const targets = Int32Array.from({ length: batch }, () => random.integer(0, 3));
+      await program.step({ x: normal(batch * 8), labels: targets, lr: Float32Array.of(0.1 / (step + 1)) });
+    }
+    return { weights: (await state.read('second')) as Float32Array };
+  } finally {
+    await device.close();
+  }
+}
