@@ -2,6 +2,7 @@
 they have the network, else plain PyTorch written from the definition.
 """
 
+from collections import OrderedDict
 from functools import partial
 
 import timm
@@ -231,6 +232,131 @@ class SlimResNetV2(nn.Module):
         return self.head["fc"](x.mean((2, 3), keepdim=True)).flatten(1)
 
 
+V2_ROWS = {
+    "3a": (64, (64, 64), (64, 96), "avg", 32),
+    "3b": (64, (64, 96), (64, 96), "avg", 64),
+    "3c": (0, (128, 160), (64, 96), "max", 0),
+    "4a": (224, (64, 96), (96, 128), "avg", 128),
+    "4b": (192, (96, 128), (96, 128), "avg", 128),
+    "4c": (160, (128, 160), (128, 160), "avg", 128),
+    "4d": (96, (128, 192), (160, 192), "avg", 128),
+    "4e": (0, (128, 192), (192, 256), "max", 0),
+    "5a": (352, (192, 320), (160, 224), "avg", 128),
+    "5b": (352, (192, 320), (192, 224), "max", 128),
+}
+V1_ROWS = {
+    "3a": (64, 96, 128, 16, 32, 32),
+    "3b": (128, 128, 192, 32, 96, 64),
+    "4a": (192, 96, 208, 16, 48, 64),
+    "4b": (160, 112, 224, 24, 64, 64),
+    "4c": (128, 128, 256, 24, 64, 64),
+    "4d": (112, 144, 288, 32, 64, 64),
+    "4e": (256, 160, 320, 32, 128, 128),
+    "5a": (256, 160, 320, 32, 128, 128),
+    "5b": (384, 192, 384, 48, 128, 128),
+}
+
+
+class Unit(nn.Module):
+    """Convolution padded as TensorFlow does, BN (or a bias), activation."""
+
+    def __init__(self, inputs, outputs, size, stride=1, norm=True, act=F.relu, separable=False):
+        super().__init__()
+        self.size, self.stride, self.act = size, stride, act
+        if separable:
+            depthwise = nn.Conv2d(inputs, 8 * inputs, size, stride, groups=inputs, bias=False)
+            parts = [("depthwise", depthwise), ("pointwise", nn.Conv2d(8 * inputs, outputs, 1, bias=not norm))]
+            self.conv = nn.Sequential(OrderedDict(parts))
+        else:
+            self.conv = nn.Conv2d(inputs, outputs, size, stride, bias=not norm)
+        if norm:
+            self.bn = nn.BatchNorm2d(outputs, 1e-3)
+
+    def forward(self, x):
+        pads = []
+        for n in x.shape[:1:-1]:
+            total = max((-(-n // self.stride) - 1) * self.stride + self.size - n, 0)
+            pads += [total // 2, total - total // 2]
+        y = self.conv(F.pad(x, pads))
+        return self.act(self.bn(y) if hasattr(self, "bn") else y)
+
+
+class Pool(nn.Module):
+    def __init__(self, kind, stride=1):
+        super().__init__()
+        self.kind, self.stride = kind, stride
+
+    def forward(self, x):
+        return same_pool(x, 3, self.stride, F.max_pool2d if self.kind == "max" else F.avg_pool2d)
+
+
+class Branches(nn.Module):
+    def __init__(self, **branches):
+        super().__init__()
+        for name, branch in branches.items():
+            setattr(self, name, branch)
+
+    def forward(self, x):
+        return torch.cat([branch(x) for branch in self.children()], 1)
+
+
+class Inception(nn.Module):
+    """Inception-v2 (BN-Inception), or with version=1 GoogLeNet with LRN; `width` multiplies the channels."""
+
+    def __init__(self, version=2, num_classes=1000, width=1, separable=False, tfslim=False, act=F.relu):
+        super().__init__()
+        self.version = version
+        unit = partial(Unit, norm=version == 2, act=act)
+        scale = lambda channels: round(channels * width)  # noqa: E731
+        self.conv1 = Unit(3, scale(64), 7, 2, version == 2 and not separable, act, separable)  # tf-slim: no BN there
+        self.conv2 = unit(scale(64), scale(64), 1)
+        self.conv3 = unit(scale(64), scale(192), 3)
+        inputs = scale(192)
+        for name, row in (V2_ROWS if version == 2 else V1_ROWS).items():
+            if tfslim and name in ("4c", "4d"):
+                row = (*row[:4], 96)
+            module, inputs = (self.mixed2 if version == 2 else self.mixed1)(inputs, row, unit, scale)
+            setattr(self, f"inception{name}", module)
+        self.fc = nn.Linear(inputs, num_classes)
+
+    @staticmethod
+    def mixed2(inputs, row, unit, s):
+        one, three, double, kind, projection = row
+        stride = 1 if one else 2
+        branches = {"branch1": unit(inputs, s(one), 1)} if one else {}
+        branches["branch2"] = nn.Sequential(unit(inputs, s(three[0]), 1), unit(s(three[0]), s(three[1]), 3, stride))
+        branches["branch3"] = nn.Sequential(
+            unit(inputs, s(double[0]), 1),
+            unit(s(double[0]), s(double[1]), 3),
+            unit(s(double[1]), s(double[1]), 3, stride),
+        )
+        pool = Pool(kind, stride)
+        branches["branch4"] = nn.Sequential(pool, unit(inputs, s(projection), 1)) if projection else pool
+        pooled = s(projection) if projection else inputs
+        return Branches(**branches), (s(one) if one else 0) + s(three[1]) + s(double[1]) + pooled
+
+    @staticmethod
+    def mixed1(inputs, row, unit, s):
+        one, three, wide3, five, wide5, projection = map(s, row)
+        branches = {
+            "branch1": unit(inputs, one, 1),
+            "branch2": nn.Sequential(unit(inputs, three, 1), unit(three, wide3, 3)),
+            "branch3": nn.Sequential(unit(inputs, five, 1), unit(five, wide5, 5)),
+            "branch4": nn.Sequential(Pool("max"), unit(inputs, projection, 1)),
+        }
+        return Branches(**branches), one + wide3 + wide5 + projection
+
+    def forward(self, x):
+        lrn = (lambda x: F.local_response_norm(x, 5, 1e-4, 0.75, 1)) if self.version == 1 else (lambda x: x)
+        x = lrn(same_pool(self.conv1(x), 3, 2))
+        x = same_pool(lrn(self.conv3(self.conv2(x))), 3, 2)
+        for name in V2_ROWS if self.version == 2 else V1_ROWS:
+            if self.version == 1 and name in ("4a", "5a"):
+                x = same_pool(x, 3, 2)
+            x = getattr(self, f"inception{name}")(x)
+        return self.fc(x.mean((2, 3)))
+
+
 def initialise(module):
     if isinstance(module, nn.Conv2d):
         nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
@@ -244,6 +370,9 @@ def build(name, num_classes=None):
         return timm.create_model(name, num_classes=num_classes or 1000)
     if name in SLIM_V2:
         return SlimResNetV2(SLIM_V2[name], num_classes or 1000)
+    if name.startswith("inception-v"):
+        tfslim, act = name.endswith("tfslim"), torch.sigmoid if name.endswith("sigmoid") else F.relu
+        return Inception(int(name[11]), num_classes or 1000, separable=tfslim, tfslim=tfslim, act=act)
     if name == "resnet18-small":
         return SmallResNet18(num_classes or 10)
     if name.startswith("cifar-plain"):

@@ -2,9 +2,13 @@
 import { ArgumentError, checkOptions, closest } from '../graph/index.ts';
 import { cifarPlain, cifarResNet } from './cifar-resnet.ts';
 import type { Classifier } from './classifier.ts';
+import { highway19 } from './highway.ts';
+import { inceptionV1 } from './inception-v1.ts';
+import { inceptionV2 } from './inception-v2.ts';
 import { resnet18, resnet34, resnet50, resnet101, resnet152 } from './resnet.ts';
 import { resnet50V2, resnet101V2, resnet152V2, resnet200V2 } from './resnet-v2.ts';
 import { resnet18Small } from './resnet18-small.ts';
+import { sigmoidMlp } from './sigmoid-mlp.ts';
 
 export interface ModelOptions {
   readonly numClasses?: number;
@@ -58,6 +62,13 @@ const models: ReadonlyMap<string, Entry> = new Map<string, Entry>([
     cifar(`cifar-plain${depth}`, (options) => cifarPlain({ ...options, depth })),
   ]),
   cifar('resnet18-small', resnet18Small),
+  cifar('highway19', highway19),
+  digits('sigmoid-mlp', sigmoidMlp),
+  digits('sigmoid-mlp-bn', (options) => sigmoidMlp({ ...options, batchNorm: true })),
+  imageNet('inception-v1', inceptionV1),
+  imageNet('inception-v2', inceptionV2),
+  imageNet('inception-v2-sigmoid', (options) => inceptionV2({ ...options, activation: 'sigmoid' })),
+  imageNet('inception-v2-tfslim', (options) => inceptionV2({ ...options, variant: 'tfslim', stem: 'separable' })),
   imageNet('resnet18', resnet18, torchvision),
   imageNet('resnet34', resnet34, torchvision),
   ...Object.entries({ resnet50, resnet101, resnet152 }).flatMap(([name, build]) => [
@@ -74,6 +85,10 @@ const models: ReadonlyMap<string, Entry> = new Map<string, Entry>([
 
 function cifar(name: string, build: Build): [string, Entry] {
   return [name, { build, imageSize: 32, numClasses: 10 }];
+}
+
+function digits(name: string, build: Build): [string, Entry] {
+  return [name, { build, imageSize: 28, numClasses: 10 }];
 }
 
 function imageNet(name: string, build: Build, published?: PublishedTransform): [string, Entry] {

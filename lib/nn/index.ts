@@ -2,6 +2,7 @@ export { BatchNorm2d, type BatchNorm2dOptions } from './batch_norm.ts';
 export { Conv2d, type Conv2dOptions } from './conv.ts';
 export { Dropout } from './dropout.ts';
 export { Add, Concat, Flatten, Identity, ReLU, Sigmoid, Softmax, Tanh } from './elementwise.ts';
+export { Highway, type HighwayOptions } from './highway.ts';
 export type { Initialiser } from './init.ts';
 export * as init from './init.ts';
 export { Linear, type LinearOptions } from './linear.ts';

@@ -106,6 +106,11 @@ export abstract class Module {
     return this.children().map(([name]) => name);
   }
 
+  /** Outputs whose losses training adds to that of the logits: end points of a training graph, with their weights. */
+  get auxiliary(): Readonly<Record<string, number>> {
+    return {};
+  }
+
   /**
    * Takes the named parts (without names: all) out of training: their parameters get no gradient, and batch normalisation
    * goes by its running statistics. Names as in namedModules(), such as 'layer1'. Returns this.

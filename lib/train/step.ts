@@ -10,6 +10,7 @@ import {
   ringWrite,
   softmaxCrossEntropy,
   topkCorrect,
+  weightedSum,
 } from '../ops/index.ts';
 import { averagePrefix, averageWeights, type Optimizer } from '../optim/index.ts';
 
@@ -61,7 +62,7 @@ export function trainingGraph(options: TrainingStepOptions): Graph {
   const { images, labels } = isStreamed(set) ? fed(graph, set, batchSize) : chosen(graph, set, batchSize);
   const logits = predict(images, options, isStreamed(set) ? {} : { ...options.augment, random: { seed, step } });
   graph.name(topkCorrect(logits, labels, { k: 1 }), 'correct');
-  graph.name(softmaxCrossEntropy(logits, labels, { smoothing }), 'loss');
+  graph.name(lossOf(logits, labels, model, smoothing), 'loss');
 
   const whole = inPrecision(graph, options.ampDtype);
   const trained = model.namedParameters().filter(([, parameter]) => parameter.requiresGrad);
@@ -71,6 +72,15 @@ export function trainingGraph(options: TrainingStepOptions): Graph {
   if (options.emaDecay !== undefined) average(whole, model, options.emaDecay);
   record(whole, whole.find('step'), { 'ring.loss': whole.find('loss'), 'ring.correct': whole.find('correct') });
   return whole;
+}
+
+/** Of the logits, and of the model's auxiliary heads by their weights. */
+function lossOf(logits: Value, labels: Value, { auxiliary }: Module, smoothing: number): Value {
+  const loss = softmaxCrossEntropy(logits, labels, { smoothing });
+  const heads = Object.entries(auxiliary);
+  if (heads.length === 0) return loss;
+  const others = heads.map(([name]) => softmaxCrossEntropy(logits.graph.find(name), labels, { smoothing }));
+  return weightedSum([loss, ...others], [1, ...heads.map(([, weight]) => weight)]);
 }
 
 /**

@@ -9,6 +9,7 @@ Usage, from the repository root: python test/goldens/networks.py [NAME ...]     
 
 import json
 import sys
+from collections import OrderedDict
 from functools import partial
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from generate import pytorch_models
 
 HERE = Path(__file__).parent
 CLASSES = 7
-generate.SAMPLES = 8
+generate.SAMPLES = 4
 
 
 class ResNet(pytorch_models.torchvision.models.ResNet):
@@ -37,6 +38,48 @@ class ResNet(pytorch_models.torchvision.models.ResNet):
         if planes == 64:
             self.inplanes = 16
         return super()._make_layer(block, planes // 4, *args, **options)
+
+
+class Highway(nn.Module):
+    def __init__(self, channels, size):
+        super().__init__()
+        self.transform = nn.Conv2d(channels, channels, size, padding="same")
+        self.gate = nn.Conv2d(channels, channels, size, padding="same")
+
+    def forward(self, x):
+        t = self.gate(x).sigmoid()
+        return F.relu(self.transform(x)) * t + x * (1 - t)
+
+
+class Highway19(nn.Module):
+    def __init__(self):
+        super().__init__()
+        inputs = 3
+        for i, channels in enumerate((8, 20, 32)):
+            conv, units = nn.Conv2d(inputs, channels, 3, padding=1), [Highway(channels, 3) for _ in range(5)]
+            setattr(self, f"stage{i + 1}", nn.ModuleDict({"conv": conv, "units": nn.Sequential(*units)}))
+            inputs = channels
+        self.fc = nn.Linear(inputs, CLASSES)
+
+    def forward(self, x):
+        for i, stage in enumerate((self.stage1, self.stage2, self.stage3)):
+            x = stage["units"](F.relu(stage["conv"](F.max_pool2d(x, 2) if i else x)))
+        return self.fc(x.mean((2, 3)))
+
+
+class SigmoidMlp(nn.Module):
+    def __init__(self, norm):
+        super().__init__()
+        layers = []
+        for inputs, size in ((1, 28), (100, 1), (100, 1)):
+            parts = [("linear", nn.Conv2d(inputs, 100, size, bias=not norm))]
+            parts += [("bn", nn.BatchNorm2d(100))] if norm else []
+            layers.append(nn.Sequential(OrderedDict([*parts, ("sigmoid", nn.Sigmoid())])))
+        self.layers = nn.Sequential(*layers)
+        self.fc = nn.Linear(100, CLASSES)
+
+    def forward(self, x):
+        return self.fc(self.layers(x).flatten(1))
 
 
 def timm_v2():
@@ -55,6 +98,16 @@ CASES = {
     "resnetv2-slim": (lambda: pytorch_models.SlimResNetV2((2, 2, 1, 1), CLASSES, 16), (4, 3, 50, 50)),
     "resnetv2-slim-map": (lambda: pytorch_models.SlimResNetV2((1, 2), CLASSES, 16, False, False), (4, 3, 11, 11)),
     "resnetv2-timm": (timm_v2, (4, 3, 50, 50)),
+    "inception-v2": (lambda: pytorch_models.Inception(2, CLASSES, 0.125), (4, 3, 65, 65)),
+    "inception-v2-tfslim": (
+        lambda: pytorch_models.Inception(2, CLASSES, 0.125, separable=True, tfslim=True),
+        (4, 3, 65, 65),
+    ),
+    "inception-v2-sigmoid": (lambda: pytorch_models.Inception(2, CLASSES, 0.125, act=torch.sigmoid), (4, 3, 65, 65)),
+    "inception-v1": (lambda: pytorch_models.Inception(1, CLASSES, 0.125), (4, 3, 65, 65)),
+    "highway19": (Highway19, (4, 3, 17, 17)),
+    "sigmoid-mlp": (lambda: SigmoidMlp(False), (4, 1, 28, 28)),
+    "sigmoid-mlp-bn": (lambda: SigmoidMlp(True), (4, 1, 28, 28)),
     "resnet18-small": (lambda: pytorch_models.SmallResNet18(CLASSES, width=16), (4, 3, 15, 15)),
     "cifar-plain14": (lambda: pytorch_models.build("cifar-plain14", CLASSES), (4, 3, 17, 17)),
 }
@@ -89,6 +142,7 @@ def answers(make, shape):
         "evaluation": evaluation.reshape(-1).tolist(),
         "logits": logits.detach().reshape(-1).tolist(),
         "loss": loss.item(),
+        "peerErrors": {"logits": generate.relative(build(make).float().train()(x.float()).detach(), logits.detach())},
         "gradients": {key: generate.sample(key, p.grad) for key, p in model.named_parameters()},
     }
 

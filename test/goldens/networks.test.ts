@@ -1,7 +1,16 @@
 // Every network of lib/models against PyTorch in float64 (see networks.py): the same weights, inputs and labels.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Graph, gradient, type HostArray, hostArrayOf } from '../../lib/graph/index.ts';
-import { cifarPlain, ResNet, ResNetV2, resnet18Small } from '../../lib/models/index.ts';
+import {
+  cifarPlain,
+  highway19,
+  inceptionV1,
+  inceptionV2,
+  ResNet,
+  ResNetV2,
+  resnet18Small,
+  sigmoidMlp,
+} from '../../lib/models/index.ts';
 import type { Module } from '../../lib/nn/index.ts';
 import { globalAvgPool, softmaxCrossEntropy } from '../../lib/ops/index.ts';
 import { compile, Device, type Program, variablesOf } from '../../lib/program.ts';
@@ -13,11 +22,14 @@ interface Golden {
   readonly evaluation: readonly number[];
   readonly logits: readonly number[];
   readonly loss: number;
+  /** Of PyTorch's own float32, relative to the 2-norm. */
+  readonly peerErrors: { readonly logits: number };
   readonly gradients: Readonly<Record<string, Sample>>;
 }
 
 const numClasses = 7;
 const small = { numClasses, widthMultiplier: 0.25 };
+const inception = { numClasses, widthMultiplier: 0.125, dropout: 0 };
 
 const cases: Readonly<Record<string, () => Module>> = {
   'resnet-basic': () => new ResNet('basic', [1, 2, 1, 1], small),
@@ -26,6 +38,13 @@ const cases: Readonly<Record<string, () => Module>> = {
   'resnetv2-slim': () => new ResNetV2('tfslim', [2, 2, 1, 1], small),
   'resnetv2-slim-map': () => new ResNetV2('tfslim', [1, 2], { ...small, includeRootBlock: false, globalPool: false }),
   'resnetv2-timm': () => new ResNetV2('timm', [2, 2, 1, 1], small),
+  'inception-v2': () => inceptionV2(inception),
+  'inception-v2-tfslim': () => inceptionV2({ ...inception, variant: 'tfslim', stem: 'separable' }),
+  'inception-v2-sigmoid': () => inceptionV2({ ...inception, activation: 'sigmoid' }),
+  'inception-v1': () => inceptionV1(inception),
+  highway19: () => highway19(small),
+  'sigmoid-mlp': () => sigmoidMlp({ numClasses }),
+  'sigmoid-mlp-bn': () => sigmoidMlp({ numClasses, batchNorm: true }),
   'resnet18-small': () => resnet18Small(small),
   'cifar-plain14': () => cifarPlain({ depth: 14, numClasses }),
 };
@@ -64,7 +83,9 @@ async function check(device: Device, name: string, dtype: Precision): Promise<vo
   const evaluated = await answers(device, model, truth.shape, new Graph({ dtype }), []);
   expectNear('evaluation', relative(evaluated.get('logits'), truth.evaluation), tolerance.logits);
   const trained = await answers(device, model, truth.shape, new Graph({ dtype, training: true }), parameters);
-  expectNear('logits', relative(trained.get('logits'), truth.logits), tolerance.logits);
+  // Deep batch normalisation over few values makes rounding grow; PyTorch's float32 says by how much.
+  const grown = dtype === 'float32' ? Math.max(tolerance.logits, 3 * truth.peerErrors.logits) : tolerance.logits;
+  expectNear('logits', relative(trained.get('logits'), truth.logits), grown);
   expectNear('loss', relative(trained.get('loss'), [truth.loss]), tolerance.loss);
   expect(parameters.toSorted()).toEqual(Object.keys(truth.gradients).toSorted());
   const largest = Math.max(...Object.values(truth.gradients).map(({ norm }) => norm));
@@ -80,7 +101,7 @@ async function check(device: Device, name: string, dtype: Precision): Promise<vo
 
 /** A bias that only a batch normalisation sees has no gradient: there, what rounding leaves is measured by the largest one. */
 function gradientError(name: string, found: HostArray, truth: Sample, largest: number): number {
-  const ours = sample(name, found, 8);
+  const ours = sample(name, found, 4);
   return truth.norm < 1e-12 * largest ? ours.norm / largest : distance(ours, truth, found.length);
 }
 

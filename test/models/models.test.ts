@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { elements, Graph } from '../../lib/graph/index.ts';
-import { cifarResNet, createModel, modelNames, resnet50 } from '../../lib/models/index.ts';
+import { cifarResNet, createModel, inceptionV2, modelDefaults, modelNames, resnet50 } from '../../lib/models/index.ts';
 import { type Module, summarise } from '../../lib/nn/index.ts';
 
 interface Count {
@@ -45,6 +45,8 @@ describe('parameters', () => {
     // Keras Applications, ResNet50V2 and ResNet101V2, "Trainable params": tf-slim's networks with their biases.
     ['resnet50-v2', 25_568_360],
     ['resnet101-v2', 44_577_896],
+    // Caffe's bvlc_googlenet without its training heads.
+    ['inception-v1', 6_998_552],
   ])('of %s number %i as published', (name, parameters) => {
     expect(countOf(name)).toBe(parameters);
   });
@@ -73,6 +75,64 @@ function countOf(name: string): number {
     .reduce((sum, [, { shape }]) => sum + elements(shape), 0);
 }
 
+describe('Inception-v2', () => {
+  const base = (name: string) => {
+    const model = createModel(name);
+    const tensors = [...model.namedParameters(), ...model.namedBuffers()].filter(([path]) => !path.startsWith('fc.'));
+    return tensors.reduce((sum, [path, { shape }]) => sum + (path.endsWith('bn.weight') ? 0 : elements(shape)), 0);
+  };
+
+  // tf-slim, nets/inception_v2_test.py: its variables include running statistics, and its BN has no scale.
+  it('has the 10,173,112 numbers of tf-slim in front of the last layer', () => {
+    expect(base('inception-v2-tfslim')).toBe(10_173_112);
+  });
+
+  // tf-slim, nets/inception_v2_test.py, testBuildAndCheckAllEndPointsUptoMixed5c.
+  it.each(['inception-v2', 'inception-v2-tfslim'])('%s has its 15 end points of these shapes', (name) => {
+    const tfslim = name === 'inception-v2-tfslim';
+    const { endPoints } = summarise(createModel(name), [1, 3, 224, 224]);
+    expect(endPoints.slice(0, 15).map((point) => [point.name, ...point.shape.slice(1)])).toEqual([
+      ['conv1', 64, 112, 112],
+      ['maxpool1', 64, 56, 56],
+      ['conv2', 64, 56, 56],
+      ['conv3', 192, 56, 56],
+      ['maxpool2', 192, 28, 28],
+      ['inception3a', 256, 28, 28],
+      ['inception3b', 320, 28, 28],
+      ['inception3c', 576, 14, 14],
+      ['inception4a', 576, 14, 14],
+      ['inception4b', 576, 14, 14],
+      ['inception4c', tfslim ? 576 : 608, 14, 14],
+      ['inception4d', tfslim ? 576 : 608, 14, 14],
+      ['inception4e', tfslim ? 1024 : 1056, 7, 7],
+      ['inception5a', 1024, 7, 7],
+      ['inception5b', 1024, 7, 7],
+    ]);
+  });
+
+  it('has auxiliary heads in training graphs alone', () => {
+    const model = inceptionV2({ auxiliaryHeads: true, numClasses: 7 }).replaceHead(5);
+    expect(model.auxiliary).toEqual({ aux1: 0.3, aux2: 0.3 });
+    const [training, inference] = [true, false].map((value) => {
+      const graph = new Graph({ training: value });
+      model.call(graph.input('x', { shape: [2, 3, 224, 224], format: 'activation' }));
+      return graph;
+    }) as [Graph, Graph];
+    expect(['aux1', 'aux2'].map((name) => training.find(name).shape)).toEqual([
+      [2, 5],
+      [2, 5],
+    ]);
+    expect(['aux1', 'aux2'].some((name) => inference.has(name))).toBe(false);
+    expect(training.find('aux1.fc1.weight').shape).toEqual([1024, 2048]);
+  });
+
+  it('refuses what it does not know', () => {
+    expect(() => inceptionV2({ activation: 'tanh' as 'relu' })).toThrow(
+      "inceptionV2: activation must be 'relu' or 'sigmoid', got tanh",
+    );
+  });
+});
+
 describe('summarise', () => {
   it('counts ResNet-20', () => {
     const summary = summarise(cifarResNet({ depth: 20 }), [1, 3, 32, 32]);
@@ -95,7 +155,8 @@ describe('createModel', () => {
     for (const name of modelNames()) {
       const graph = new Graph({ training: true });
       const model = createModel(name, { numClasses: 7, inChannels: 1 });
-      const logits = model.call(graph.input('x', { shape: [2, 1, 32, 32], format: 'activation' }));
+      const size = Math.min(modelDefaults(name).imageSize, 64);
+      const logits = model.call(graph.input('x', { shape: [2, 1, size, size], format: 'activation' }));
       expect(logits.shape, name).toEqual([2, 7]);
     }
   });
