@@ -4,7 +4,7 @@ import { percent } from '../train/format.ts';
 import type { AmpDtype } from '../train/index.ts';
 import { benchData, describeData } from './bench-data.ts';
 import { defineCommand } from './command.ts';
-import { ampOption, deviceOptions, jsonOption, withDevice } from './common.ts';
+import { ampOption, deviceOptions, jsonOption, withDevice, workersOption } from './common.ts';
 import { layerTable } from './layers.ts';
 import { type BenchResult, bench, Stepper } from './measure.ts';
 import { compareWithPyTorch, describeComparison } from './peer.ts';
@@ -30,7 +30,7 @@ export const command = defineCommand({
       value: 'SET',
       description: 'a folder or shards: times reading the pictures alone, the step alone, and both together',
     },
-    workers: { type: 'integer', min: 1, max: 1024, value: 'N', description: '--data: threads that read pictures' },
+    ...workersOption,
     peer: {
       type: 'text',
       choices: ['pytorch'],

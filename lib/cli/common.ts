@@ -16,6 +16,16 @@ export const ampOption = {
   },
 } as const;
 
+export const workersOption = {
+  workers: {
+    type: 'integer',
+    min: 1,
+    max: 1024,
+    value: 'N',
+    description: 'threads that read pictures of a set that streams (default: all cores)',
+  },
+} as const;
+
 export const jsonOption = {
   json: { type: 'switch', description: 'write the answer as JSON to stdout, everything else to stderr' },
 } as const;

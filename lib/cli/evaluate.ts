@@ -2,7 +2,7 @@ import { percent } from '../train/format.ts';
 import { type AmpDtype, type CheckpointInfo, evaluateCheckpoint, TrainingError } from '../train/index.ts';
 import { openCheckpoint } from './checkpoint.ts';
 import { defineCommand } from './command.ts';
-import { ampOption, deviceOptions, jsonOption, required, withDevice } from './common.ts';
+import { ampOption, deviceOptions, jsonOption, required, withDevice, workersOption } from './common.ts';
 import type { Configuration } from './configuration.ts';
 import { loadData } from './data.ts';
 
@@ -20,6 +20,7 @@ export const command = defineCommand({
       description: 'which part of it: test (default) or train',
     },
     'batch-size': { type: 'integer', min: 1, value: 'N', description: 'pictures per step (default 100)' },
+    ...workersOption,
     ...ampOption,
     ...deviceOptions,
     ...jsonOption,
@@ -33,7 +34,10 @@ export const command = defineCommand({
     const { checkpoint, model } = await openCheckpoint(file);
     const kept = checkpoint.info.configuration as Partial<Configuration>;
     const source = required('--data', values.data ?? kept.data);
-    const data = await loadData({ ...kept, model: checkpoint.info.model.name, data: source }, output);
+    const data = await loadData(
+      { ...kept, model: checkpoint.info.model.name, data: source, workers: values.workers },
+      output,
+    );
     checkFits(file, checkpoint.info, data);
     const set = values.split === 'train' ? data.train : data.test;
     const evaluation = await withDevice(values, (device) =>

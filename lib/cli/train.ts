@@ -2,7 +2,7 @@ import { percent } from '../train/format.ts';
 import { readCheckpointInfo } from '../train/index.ts';
 import { UsageError } from './args.ts';
 import { defineCommand } from './command.ts';
-import { ampOption, deviceOptions, jsonOption } from './common.ts';
+import { ampOption, deviceOptions, jsonOption, workersOption } from './common.ts';
 import { configurationOf, outputFolder, resumedConfiguration, runOptions } from './configuration.ts';
 import { recipeNotes } from './recipe-notes.ts';
 import { bestOf, lastOf, type RunSummary, train } from './run.ts';
@@ -27,13 +27,7 @@ const options = {
     value: 'STEPS',
     description: 'steps between looks at the metrics',
   },
-  workers: {
-    type: 'integer',
-    min: 1,
-    max: 1024,
-    value: 'N',
-    description: 'threads that read pictures (default: all cores)',
-  },
+  ...workersOption,
   'skip-damaged': { type: 'switch', description: 'leave out pictures that do not decode' },
   ...jsonOption,
 } as const;

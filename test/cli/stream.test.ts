@@ -48,6 +48,8 @@ describe('a folder whose pictures are cut anew', () => {
       ...device,
       '--batch-size',
       6,
+      '--workers',
+      1,
     );
     expect(found.images).toBe(9);
     expect(found.loss).toBeCloseTo(testLoss, 5); // printed in full, summed in batches of one size
