@@ -24,6 +24,7 @@ export type Option = OptionBase &
   (
     | { readonly type: 'switch' }
     | { readonly type: 'text'; readonly choices?: readonly string[] }
+    | { readonly type: 'texts' }
     | ({ readonly type: 'integer' | 'number' } & NumberRange)
     | ({ readonly type: 'integers' | 'numbers' } & NumberRange)
   );
@@ -34,9 +35,11 @@ type ValueOf<O extends Option> = O['type'] extends 'switch'
   ? boolean
   : O['type'] extends 'text'
     ? string
-    : O['type'] extends 'integers' | 'numbers'
-      ? number[]
-      : number;
+    : O['type'] extends 'texts'
+      ? string[]
+      : O['type'] extends 'integers' | 'numbers'
+        ? number[]
+        : number;
 
 export type Values<T extends Options> = { readonly [K in keyof T]?: ValueOf<T[K]> };
 
@@ -45,7 +48,7 @@ export interface Parsed<T extends Options> {
   readonly positionals: readonly string[];
 }
 
-/** Flags take their value as `--flag value` or `--flag=value`. Throws UsageError; a flag given twice: the last one counts. */
+/** Flags take their value as `--flag value` or `--flag=value`. Throws UsageError; a flag given twice: the last one counts, of `texts` all. */
 export function parse<const T extends Options>(command: string, argv: readonly string[], options: T): Parsed<T> {
   const config = Object.fromEntries(
     Object.entries(options).map(([name, option]) => [
@@ -68,7 +71,9 @@ export function parse<const T extends Options>(command: string, argv: readonly s
     const option = Object.hasOwn(options, token.name) ? options[token.name] : undefined;
     if (option === undefined) throw new UsageError(unknownFlag(command, token.rawName, Object.keys(options)));
     const flagFollows = !token.inlineValue && token.value?.startsWith('--');
-    values[token.name] = typed(token.rawName, option, flagFollows ? undefined : token.value);
+    const value = typed(token.rawName, option, flagFollows ? undefined : token.value);
+    const before = option.type === 'texts' ? (values[token.name] as string[] | undefined) : undefined;
+    values[token.name] = before ? [...before, ...(value as string[])] : value;
   }
   return { values: values as Values<T>, positionals };
 }
@@ -96,6 +101,8 @@ function typed(flag: string, option: Option, value: string | undefined): unknown
   switch (option.type) {
     case 'text':
       return choice(flag, option.choices, value);
+    case 'texts':
+      return [value];
     case 'integers':
     case 'numbers': {
       const type = option.type === 'integers' ? 'integer' : 'number';

@@ -1,6 +1,13 @@
 import { percent } from '../train/format.ts';
-import { type AmpDtype, type CheckpointInfo, evaluateCheckpoint, TrainingError } from '../train/index.ts';
-import { openCheckpoint } from './checkpoint.ts';
+import {
+  type AmpDtype,
+  type Checkpoint,
+  ensemble,
+  evaluateCheckpoint,
+  type Member,
+  TrainingError,
+} from '../train/index.ts';
+import { checkpointOption, openCheckpoint } from './checkpoint.ts';
 import { defineCommand } from './command.ts';
 import { ampOption, deviceOptions, jsonOption, required, withDevice, workersOption } from './common.ts';
 import type { Configuration } from './configuration.ts';
@@ -11,7 +18,7 @@ export const command = defineCommand({
   usage: 'node-cudnn evaluate --checkpoint FILE [--data SET] [options]',
   purpose: 'measures loss and accuracy of a checkpoint on whole pictures',
   options: {
-    checkpoint: { type: 'text', value: 'FILE', description: 'a best.safetensors or last.safetensors' },
+    ...checkpointOption,
     data: { type: 'text', value: 'SET', description: 'as for train (default: what the checkpoint was trained on)' },
     split: {
       type: 'text',
@@ -28,27 +35,29 @@ export const command = defineCommand({
   examples: [
     'node-cudnn evaluate --checkpoint runs/start/best.safetensors',
     'node-cudnn evaluate --checkpoint runs/start/best.safetensors --data cifar10 --json',
+    'node-cudnn evaluate --checkpoint a/best.safetensors --checkpoint b/best.safetensors',
   ],
   async run({ values, output }) {
-    const file = required('--checkpoint', values.checkpoint);
-    const { checkpoint, model } = await openCheckpoint(file);
+    const files = required('--checkpoint', values.checkpoint);
+    const members = await Promise.all(files.map(openCheckpoint));
+    const [{ checkpoint }] = members as [Member];
     const kept = checkpoint.info.configuration as Partial<Configuration>;
     const source = required('--data', values.data ?? kept.data);
     const data = await loadData(
       { ...kept, model: checkpoint.info.model.name, data: source, workers: values.workers },
       output,
     );
-    checkFits(file, checkpoint.info, data);
+    checkFits(checkpoint, data);
     const set = values.split === 'train' ? data.train : data.test;
+    const how = {
+      set,
+      ampDtype: (values['amp-dtype'] ?? 'float32') as AmpDtype,
+      ...(values['batch-size'] !== undefined && { batchSize: values['batch-size'] }),
+    };
     const evaluation = await withDevice(values, (device) =>
-      evaluateCheckpoint({
-        device,
-        model,
-        checkpoint,
-        set,
-        ampDtype: (values['amp-dtype'] ?? 'float32') as AmpDtype,
-        ...(values['batch-size'] !== undefined && { batchSize: values['batch-size'] }),
-      }),
+      members.length === 1
+        ? evaluateCheckpoint({ ...how, device, ...(members[0] as Member) })
+        : ensemble(members).evaluate({ ...how, device }),
     );
     const { images, loss, top1, top5 } = evaluation;
     output.answer(
@@ -59,7 +68,7 @@ export const command = defineCommand({
   },
 });
 
-function checkFits(file: string, { model }: CheckpointInfo, data: Awaited<ReturnType<typeof loadData>>): void {
+function checkFits({ file, info: { model } }: Checkpoint, data: Awaited<ReturnType<typeof loadData>>): void {
   const { height, width, channels } = data.test;
   const problems = [
     differs('classes', model.classes, data.classes),

@@ -8,19 +8,21 @@ import {
   type AmpDtype,
   type Checkpoint,
   type EndPointValue,
+  ensemble,
+  type Member,
   type ModelInfo,
   type Prediction,
   predictCheckpoint,
 } from '../train/index.ts';
 import { UsageError, type Values } from './args.ts';
-import { openCheckpoint } from './checkpoint.ts';
+import { checkpointOption, openCheckpoint } from './checkpoint.ts';
 import { defineCommand } from './command.ts';
 import { ampOption, deviceOptions, jsonOption, required, withDevice } from './common.ts';
 import type { Configuration } from './configuration.ts';
 import { openWeights, weightsOptions } from './weights.ts';
 
 const options = {
-  checkpoint: { type: 'text', value: 'FILE', description: 'a best.safetensors or last.safetensors' },
+  ...checkpointOption,
   ...weightsOptions,
   topk: { type: 'integer', min: 1, value: 'K', description: 'how many labels, the likeliest first (default 5)' },
   logits: { type: 'switch', description: 'with --json: all logits too, in the order of classes' },
@@ -50,20 +52,25 @@ export const command = defineCommand({
     if (files.length === 0) throw new UsageError('no pictures given: node-cudnn predict --checkpoint FILE PICTURE...');
     const endPoints = values['end-points']?.split(',') ?? [];
     const folder = endPoints.length > 0 ? required('--output', values.output) : '';
-    const { model, info, checkpoint, images } = await openSource(values, files);
+    const { model, info, checkpoint, members = [], images } = await openSource(values, files);
+    const several = members.length > 1;
+    if (several && endPoints.length > 0)
+      throw new UsageError('--end-points are those of one --checkpoint, not of several');
     const ampDtype = (values['amp-dtype'] ?? 'float32') as AmpDtype;
     const batchSize = Math.min(files.length, 100);
     const predictions = await withDevice(values, (device) =>
-      predictCheckpoint({
-        device,
-        model,
-        info,
-        ...(checkpoint && { checkpoint }),
-        images,
-        batchSize,
-        ampDtype,
-        endPoints,
-      }),
+      several
+        ? ensemble(members).predict({ device, images, batchSize, ampDtype })
+        : predictCheckpoint({
+            device,
+            model,
+            info,
+            ...(checkpoint && { checkpoint }),
+            images,
+            batchSize,
+            ampDtype,
+            endPoints,
+          }),
     );
     for (const name of endPoints) await writeEndPoint(folder, name, predictions);
     const count = values.topk ?? 5;
@@ -81,6 +88,7 @@ interface Source {
   readonly model: Module;
   readonly info: ModelInfo;
   readonly checkpoint?: Checkpoint;
+  readonly members?: readonly Member[];
   readonly images: Uint8Array;
 }
 
@@ -91,7 +99,8 @@ async function openSource(values: Values<typeof options>, files: readonly string
     const images = await readForEvaluation(files, { size: info.input.height, cropPct, interpolation });
     return { model, info, images };
   }
-  const { checkpoint, model } = await openCheckpoint(required('--checkpoint', values.checkpoint));
+  const members = await Promise.all(required('--checkpoint', values.checkpoint).map(openCheckpoint));
+  const [{ checkpoint, model }] = members as [Member];
   const info = checkpoint.info.model;
   const { height, width, channels } = info.input;
   const { cropPct, interpolation } = checkpoint.info.configuration as Partial<Configuration>;
@@ -99,7 +108,7 @@ async function openSource(values: Values<typeof options>, files: readonly string
     cropPct === undefined
       ? await readImages(files, { height, width, channels: channels === 1 ? 1 : 3 })
       : await readForEvaluation(files, { size: height, cropPct, ...(interpolation && { interpolation }) });
-  return { model, info, checkpoint, images };
+  return { model, info, checkpoint, members, images };
 }
 
 async function writeEndPoint(folder: string, name: string, predictions: readonly Prediction[]): Promise<void> {

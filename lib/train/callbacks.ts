@@ -1,4 +1,5 @@
 import { TrainingError } from './errors.ts';
+import type { Prediction, PredictOptions } from './inference.ts';
 import type { EpochMetrics } from './metrics.ts';
 
 /** Where a run stands after a native call: the loss and accuracy are means over the epoch so far. */
@@ -25,6 +26,8 @@ export interface TrainingControl {
   /** Set to true: the run ends after the current epoch. Named as in Keras. */
   stopTraining: boolean;
   save(file: string): Promise<void>;
+  /** See Trainer.predict. */
+  predict(images: Uint8Array, options?: PredictOptions): Promise<readonly Prediction[]>;
 }
 
 type MaybePromise = void | Promise<void>;

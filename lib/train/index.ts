@@ -13,6 +13,7 @@ export {
   readCheckpoint,
   readCheckpointInfo,
 } from './checkpoint.ts';
+export { type Ensemble, ensemble, type Member } from './ensemble.ts';
 export { TrainingError, type TrainingErrorCode } from './errors.ts';
 export {
   type EndPointValue,
@@ -24,6 +25,8 @@ export {
 } from './inference.ts';
 export type { EpochMetrics } from './metrics.ts';
 export type { TrainerOptions } from './options.ts';
+export { type PercentilePoint, percentiles, UnitPercentiles, type UnitPercentilesOptions } from './percentiles.ts';
+export { type PercentilePanel, percentilesFigure } from './percentiles-figure.ts';
 export { ProgressLine, type ProgressStream } from './progress.ts';
 export {
   completed,

@@ -193,13 +193,7 @@ export class Predictor {
   #row(logits: Float32Array, row: number): Prediction {
     const { classes } = this.#info;
     const values = Array.from(logits.subarray(row * classes.length, (row + 1) * classes.length));
-    const probabilities = softmax(values);
-    const order = classes.map((_, i) => i).sort((a, b) => (probabilities[b] as number) - (probabilities[a] as number));
-    return {
-      labels: order.map((i) => classes[i] as string),
-      probabilities: order.map((i) => probabilities[i] as number),
-      logits: values,
-    };
+    return ranked(classes, softmax(values), values);
   }
 }
 
@@ -211,6 +205,20 @@ function slices(endPoints: readonly [string, EndPointValue][], row: number): Rec
       return [name, { shape, data: data.slice(row * size, (row + 1) * size) }];
     }),
   );
+}
+
+/** From the likeliest class down. */
+export function ranked(
+  classes: readonly string[],
+  probabilities: readonly number[],
+  logits: readonly number[],
+): Prediction {
+  const order = classes.map((_, i) => i).sort((a, b) => (probabilities[b] as number) - (probabilities[a] as number));
+  return {
+    labels: order.map((i) => classes[i] as string),
+    probabilities: order.map((i) => probabilities[i] as number),
+    logits,
+  };
 }
 
 export function softmax(logits: readonly number[]): number[] {

@@ -42,6 +42,14 @@ it('reads values of every kind, with a space or an equals sign', () => {
   expect(positionals).toEqual(['a.jpg', 'b.jpg']);
 });
 
+it('collects every value of a list', () => {
+  const files = { checkpoint: { type: 'texts', value: 'FILE', description: '' } } as const;
+  expect(parse('evaluate', ['--checkpoint', 'a', '--checkpoint=b'], files).values.checkpoint).toEqual(['a', 'b']);
+  expect(parse('evaluate', [], files).values.checkpoint).toBeUndefined();
+  const betas = { 'opt-betas': { type: 'numbers', max: 1, value: 'B,B', description: '' } } as const;
+  expect(parse('train', ['--opt-betas', '0.9,0.95'], betas).values['opt-betas']).toEqual([0.9, 0.95]);
+});
+
 it('takes the last of two values', () => {
   expect(parse('train', ['--lr', '1', '--lr', '2'], options).values.lr).toBe(2);
 });

@@ -10,7 +10,13 @@ function epoch(number: number, testLoss: number): EpochMetrics {
 
 function control() {
   const saved: string[] = [];
-  return { epochs: 9, stopTraining: false, saved, save: async (file: string) => void saved.push(file) };
+  return {
+    epochs: 9,
+    stopTraining: false,
+    saved,
+    predict: async () => [],
+    save: async (file: string) => void saved.push(file),
+  };
 }
 
 it('EarlyStopping stops after `patience` epochs without improvement', () => {
