@@ -1,6 +1,6 @@
 import { checkOptions } from '../graph/index.ts';
 import { adamUpdate, increment } from '../ops/index.ts';
-import { groupsOf, NumberCheck, type Optimizer, type OptimizerOptions, stateOf } from './optimizer.ts';
+import { groupsOf, NumberCheck, type Optimizer, type OptimizerOptions, sharedOptions, stateOf } from './optimizer.ts';
 
 export interface AdamOptions extends OptimizerOptions {
   /** Decay of the running means of the gradient and of its square. Default [0.9, 0.999]. */
@@ -26,7 +26,7 @@ export function adamw(options: AdamOptions = {}): Optimizer {
 }
 
 function adaptive(name: string, options: AdamOptions, decoupled: boolean): Optimizer {
-  checkOptions(name, options, ['betas', 'epsilon', 'weightDecay', 'decay', 'maxNorm']);
+  checkOptions(name, options, ['betas', 'epsilon', ...sharedOptions]);
   const { betas: [beta1, beta2] = [0.9, 0.999], epsilon = 1e-8, weightDecay = 0 } = options;
   const check = new NumberCheck(name);
   check.shared(options);

@@ -7,6 +7,7 @@ import {
   noBiasNoNorm,
   type Optimizer,
   type OptimizerOptions,
+  sharedOptions,
   stateOf,
 } from './optimizer.ts';
 
@@ -24,7 +25,7 @@ export interface LarsOptions extends OptimizerOptions {
  * variable `optimizer.momentum.<parameter>` each.
  */
 export function lars(options: LarsOptions = {}): Optimizer {
-  checkOptions('lars', options, ['momentum', 'trustCoefficient', 'weightDecay', 'decay', 'maxNorm']);
+  checkOptions('lars', options, ['momentum', 'trustCoefficient', ...sharedOptions]);
   const { momentum = 0.9, trustCoefficient = 0.001, weightDecay = 0, decay = noBiasNoNorm } = options;
   const check = new NumberCheck('lars');
   check.shared(options);

@@ -1,5 +1,5 @@
 import { ArgumentError, type Graph, type Value } from '../graph/index.ts';
-import { clipGradNorm } from '../ops/index.ts';
+import { clipGradNorm, weightedSum } from '../ops/index.ts';
 
 /** Whether the parameter of this name is subject to weight decay. */
 export type DecayRule = (name: string, parameter: Value) => boolean;
@@ -21,6 +21,8 @@ export interface OptimizerOptions {
   readonly weightDecay?: number;
   /** Which parameters decay. */
   readonly decay?: DecayRule;
+  /** Factor on the learning rate of the parameter of this name. Default 1. */
+  readonly lrFactor?: (name: string) => number;
   /** Gradients are scaled down to this common norm where they exceed it. */
   readonly maxNorm?: number;
 }
@@ -35,24 +37,48 @@ export interface Group {
   readonly decays: boolean;
 }
 
-/** Clips over all parameters, then parts them by the decay rule; groups without parameters are left out. */
+/** The options that groupsOf() takes. */
+export const sharedOptions = ['weightDecay', 'decay', 'lrFactor', 'maxNorm'] as const;
+
+/** Clips over all parameters, then parts them by the decay rule and the factor on their rate. */
 export function groupsOf(
   graph: Graph,
   parameters: readonly Value[],
   gradients: readonly Value[],
   learningRate: Value,
-  { decay = () => true, maxNorm }: OptimizerOptions,
+  { decay = () => true, lrFactor = () => 1, maxNorm }: OptimizerOptions,
 ): Group[] {
   const { norm, scale } = maxNorm === undefined ? {} : clipGradNorm(gradients, { maxNorm });
   if (norm) graph.name(norm, 'gradient_norm');
-  return [true, false].flatMap((decays) => {
-    const members = parameters.flatMap((parameter, i) =>
-      decay(parameter.name, parameter) === decays ? [[parameter, gradients[i] as Value] as const] : [],
-    );
-    if (members.length === 0) return [];
-    const [own, theirs] = [members.map(([parameter]) => parameter), members.map(([, gradient]) => gradient)];
-    return [{ parameters: own, gradients: theirs, learningRate, scale, decays }];
+  const members = parameters.map((parameter, i) => {
+    const { name } = parameter;
+    return {
+      parameter,
+      gradient: gradients[i] as Value,
+      decays: decay(name, parameter),
+      factor: factorOf(name, lrFactor),
+    };
   });
+  return [...new Set(members.map(({ factor }) => factor))].flatMap((factor) => {
+    const rate = factor === 1 ? learningRate : weightedSum([learningRate], [factor]);
+    return [true, false].flatMap((decays) => {
+      const own = members.filter((member) => member.decays === decays && member.factor === factor);
+      if (own.length === 0) return [];
+      const values = {
+        parameters: own.map(({ parameter }) => parameter),
+        gradients: own.map(({ gradient }) => gradient),
+      };
+      return [{ ...values, learningRate: rate, scale, decays }];
+    });
+  });
+}
+
+function factorOf(name: string, lrFactor: (name: string) => number): number {
+  const factor = lrFactor(name);
+  if (isFrom(0, factor) && factor > 0) return factor;
+  throw new ArgumentError(
+    `lrFactor of '${name}' must be a finite number above 0, got ${String(factor)}; to leave it as it is, freeze it`,
+  );
 }
 
 /** The optimizer's memory of a parameter: the variable `optimizer.<kind>.<parameter>`, zero at first. */

@@ -1,6 +1,6 @@
 import { checkOptions } from '../graph/index.ts';
 import { sgdUpdate } from '../ops/index.ts';
-import { groupsOf, NumberCheck, type Optimizer, type OptimizerOptions, stateOf } from './optimizer.ts';
+import { groupsOf, NumberCheck, type Optimizer, type OptimizerOptions, sharedOptions, stateOf } from './optimizer.ts';
 
 /** Weight decay is an L2 penalty, added to the gradient; by default all parameters decay, as in He et al. 2015. */
 export interface SgdOptions extends OptimizerOptions {
@@ -12,7 +12,7 @@ export interface SgdOptions extends OptimizerOptions {
 
 /** Stochastic gradient descent, as torch.optim.SGD. Its state is one variable `optimizer.momentum.<parameter>` each. */
 export function sgd(options: SgdOptions = {}): Optimizer {
-  checkOptions('sgd', options, ['momentum', 'nesterov', 'weightDecay', 'decay', 'maxNorm']);
+  checkOptions('sgd', options, ['momentum', 'nesterov', ...sharedOptions]);
   const { momentum = 0, nesterov = false, weightDecay = 0 } = options;
   const check = new NumberCheck('sgd');
   check.shared(options);

@@ -61,6 +61,21 @@ describe('sgd', () => {
     expect(nodes.map(({ attributes }) => attributes.weight_decay)).toEqual([0.1, 0]);
   });
 
+  it('has rates by name', () => {
+    const { nodes } = update({ momentum: 0.9, lrFactor: (name) => (name.startsWith('fc') ? 10 : 1) });
+    const updates = nodes.filter(({ op }) => op === 'sgd_update');
+    expect(updates.map(({ outputs }) => names(outputs)?.slice(0, 2))).toEqual([
+      ['conv.weight', 'bn.weight'],
+      ['fc.weight', 'fc.bias'],
+    ]);
+    const [common, own] = updates.map(({ inputs }) => inputs[0]);
+    expect(common?.name).toBe('learning_rate');
+    expect(own?.producer).toMatchObject({ op: 'weighted_sum', inputs: [common], attributes: { weights: [10] } });
+    expect(() => update({ lrFactor: () => 0 })).toThrow(
+      "lrFactor of 'conv.weight' must be a finite number above 0, got 0",
+    );
+  });
+
   it('clips by the common norm', () => {
     const graph = update({ maxNorm: 2, weightDecay: 0.1, decay: noBiasNoNorm });
     const [clip, ...updates] = graph.nodes;
