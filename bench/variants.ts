@@ -3,6 +3,9 @@
 // reaches a loss in fewer steps than its baseline (Ioffe and Szegedy 2015, figure 2); a 19-layer highway net learns.
 //   npx tsx bench/variants.ts --name degradation --data FOLDER --flags "--epochs 3 --recipe cifar" \
 //     --variant "plain-56: --model cifar-plain56" --variant "resnet-56: --model cifar-resnet56"
+//   npx tsx bench/variants.ts --name highway --data FOLDER --variant "highway-19: --model highway19 --epochs 3"
+//   npx tsx bench/variants.ts --name bn-x5 --data FOLDER --flags "--model inception-v2 --epochs 2" \
+//     --variant "baseline: --recipe bn-baseline" --variant "x5: --recipe bn-x5"
 import { execFileSync } from 'node:child_process';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
