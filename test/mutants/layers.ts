@@ -128,4 +128,32 @@ export const layers: readonly Mutant[] = [
     replace: 'new Conv2d(inChannels * depthMultiplier, outChannels, 1, {\n      stride: options.stride ?? 1,',
     tests: file('test/nn/module.test.ts'),
   },
+  {
+    bug: 'vectors of the last maximum win, not of the first',
+    file: 'native/backend/cpu/simd/pool.cc',
+    find: '(value > best) | (',
+    replace: '(value >= best) | (',
+    tests: cpuOps('max_pool2d'),
+  },
+  {
+    bug: 'pooling vectors take a tap for its column',
+    file: 'native/backend/cpu/simd/pool.cc',
+    find: 'i->tap * p.kernel_w;',
+    replace: 'i->tap;',
+    tests: cpuOps('max_pool2d'),
+  },
+  {
+    bug: 'the data gradient of a depth multiplier pads on the wrong side',
+    file: 'native/backend/cpu/simd/depthwise.cc',
+    find: 'kj * d.dilation_w - d.left;',
+    replace: 'kj * d.dilation_w + d.left;',
+    tests: cpuOps('conv2d'),
+  },
+  {
+    bug: 'a ring of lines is one row short',
+    file: 'native/backend/cpu/simd/depthwise.cc',
+    find: 'return (d.kernel_h - 1) * d.dilation_h + 1;',
+    replace: 'return (d.kernel_h - 1) * d.dilation_h + 1 - (d.kernel_h > 1);',
+    tests: cpuOps('conv2d'),
+  },
 ];

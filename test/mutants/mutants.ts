@@ -124,7 +124,7 @@ const cpu: readonly Mutant[] = [
   },
   {
     bug: 'pooling gradients take the padding after for the padding before',
-    file: 'native/backend/cpu/pool.cc',
+    file: 'native/backend/cpu/meetings.h',
     find: 'i + axis.before - k * axis.dilation',
     replace: 'i + axis.after - k * axis.dilation',
     tests: cpuOps('avg_pool2d_grad'),

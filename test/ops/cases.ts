@@ -62,6 +62,12 @@ export const convolutions: readonly Convolution[] = [
   { x: [2, 32, 9, 7], o: 32, kernel: [3, 3], padding: same, groups: 32 },
   { x: [1, 20, 9, 9], o: 20, kernel: [5, 5], stride: [2, 2], padding: [2, 1, 2, 3], groups: 20 },
   { x: [2, 5, 7, 7], o: 10, kernel: [3, 3], padding: same, groups: 5 },
+  { x: [2, 3, 15, 13], o: 48, kernel: [7, 7], stride: [2, 2], padding: [2, 2, 3, 3], groups: 3, bias: true },
+  { x: [2, 16, 9, 7], o: 32, kernel: [3, 3], padding: same, groups: 16, bias: true },
+  { x: [2, 32, 7, 9], o: 96, kernel: [3, 3], stride: [2, 1], padding: [0, 1, 1, 0], groups: 32 },
+  { x: [1, 20, 9, 7], o: 80, kernel: [3, 2], padding: [2, 0, 1, 1], dilation: [2, 1], groups: 20 },
+  { x: [2, 16, 5, 5], o: 256, kernel: [1, 3], stride: [1, 3], groups: 16 },
+  { x: [2, 32, 9, 7], o: 32, kernel: [5, 5], padding: [2, 2, 2, 2], groups: 32 },
 ];
 
 function convolutionCases({ x, o, kernel, groups = 1, bias = false, ...window }: Convolution): OpCase[] {

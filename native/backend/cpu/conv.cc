@@ -3,6 +3,7 @@
 #include <array>
 #include <string_view>
 
+#include "backend/cpu/depthwise.h"
 #include "backend/cpu/kernel.h"
 #include "backend/cpu/onednn.h"
 #include "backend/cpu/ops.h"
@@ -151,6 +152,7 @@ Prepared prepare_conv2d(const Cpu& cpu, const Graph& graph, const Node& node) {
   expect_type("weight", w, {x.dtype, Format::filter, w.shape});
   if (biased) expect_type("bias", input_type(graph, node, 2), plain(DType::float32, {w.shape[0]}));
   if (Prepared fast = winograd_conv2d(cpu, graph, node); fast.kernel) return fast;
+  if (Prepared fast = depthwise_conv2d(cpu, graph, node); fast.kernel) return fast;
 
   const Operand from = input(0, describe(cpu, x)), to = output(0, describe(cpu, y));
   const Desc filter = any_filter(w, g), bias = biased ? describe(cpu, input_type(graph, node, 2)) : Desc();
@@ -174,6 +176,7 @@ Prepared prepare_conv2d_dgrad(const Cpu& cpu, const Graph& graph, const Node& no
   const Geometry g = geometry(cpu, node, dx, w, dy);
   expect_type("weight", w, {dy.dtype, Format::filter, w.shape});
   if (Prepared fast = winograd_conv2d_dgrad(cpu, graph, node); fast.kernel) return fast;
+  if (Prepared fast = depthwise_conv2d_dgrad(cpu, graph, node); fast.kernel) return fast;
 
   const Operand from = input(0, describe(cpu, dy)), to = output(0, describe(cpu, dx));
   const Desc filter = any_filter(w, g);
@@ -200,6 +203,7 @@ Prepared prepare_conv2d_wgrad(const Cpu& cpu, const Graph& graph, const Node& no
   const Geometry g = geometry(cpu, node, x, dw, dy);
   expect_type("dw", dw, {DType::float32, Format::filter, dw.shape});
   if (Prepared fast = winograd_conv2d_wgrad(cpu, graph, node); fast.kernel) return fast;
+  if (Prepared fast = depthwise_conv2d_wgrad(cpu, graph, node); fast.kernel) return fast;
 
   const Operand image = input(0, describe(cpu, x)), gradient = input(1, describe(cpu, dy));
   const Desc filter = any_filter(dw, g);

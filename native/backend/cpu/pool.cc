@@ -1,12 +1,16 @@
 // Pooling and its gradients as plain loops: the results are defined to the last index (docs/ops.md), also for dilated
-// windows and for windows over the padded edge, which oneDNN's pooling does not serve. Memory bounds the speed.
+// windows and for windows over the padded edge, which oneDNN's pooling does not serve. Memory bounds the speed of the
+// vectors (simd/pool.h) that serve whole channel blocks; the loops here serve the rest.
 //
 // Every kernel has one form: a target pixel collects from the source pixels that share a window with it.
 // Forward the target is the output and the source the input; in the gradients it is the other way round.
+#include "backend/cpu/simd/pool.h"
+
 #include <array>
 #include <limits>
 
 #include "backend/cpu/kernel.h"
+#include "backend/cpu/meetings.h"
 #include "backend/cpu/ops.h"
 #include "backend/cpu/window.h"
 #include "program/bfloat16.h"
@@ -15,48 +19,13 @@ namespace node_cudnn::cpu {
 
 namespace {
 
-struct Meeting {
-  int64_t tap, position;  // position in the source
-};
-
-// For every target position of one axis its meetings, in the order of the taps.
-struct Meetings {
-  std::vector<Meeting> list;
-  std::vector<size_t> first;  // per target position, and the end
-
-  explicit Meetings(size_t targets) : first(targets + 1, 0) {}
-  int64_t targets() const { return static_cast<int64_t>(first.size()) - 1; }
-  const Meeting* begin(int64_t target) const { return list.data() + first[static_cast<size_t>(target)]; }
-  const Meeting* end(int64_t target) const { return list.data() + first[static_cast<size_t>(target) + 1]; }
-};
-
-Meetings forward_meetings(const Axis& axis) {
-  Meetings meetings(static_cast<size_t>(axis.out));
-  for (int64_t o = 0; o < axis.out; ++o) {
-    for (int64_t k = 0; k < axis.kernel; ++k)
-      if (axis.inside(axis.position(o, k))) meetings.list.push_back({k, axis.position(o, k)});
-    meetings.first[static_cast<size_t>(o) + 1] = meetings.list.size();
-  }
-  return meetings;
-}
-
-Meetings backward_meetings(const Axis& axis) {
-  Meetings meetings(static_cast<size_t>(axis.in));
-  for (int64_t i = 0; i < axis.in; ++i) {
-    for (int64_t k = 0; k < axis.kernel; ++k) {
-      const int64_t offset = i + axis.before - k * axis.dilation;
-      if (offset >= 0 && offset % axis.stride == 0 && offset / axis.stride < axis.out)
-        meetings.list.push_back({k, offset / axis.stride});
-    }
-    meetings.first[static_cast<size_t>(i) + 1] = meetings.list.size();
-  }
-  return meetings;
-}
-
 struct Pooling {
   Layout source, target;
   int64_t kernel_w;
   Meetings rows, columns;
+
+  int64_t target_rows() const { return target.n * target.blocks() * target.h; }
+  simd::Pooling view() const { return {source.h, source.w, target.h, target.w, kernel_w, rows.view(), columns.view()}; }
 };
 
 Pooling forward_pooling(const Layout& x, const Layout& y, const Window& window) {
@@ -67,135 +36,112 @@ Pooling backward_pooling(const Layout& dx, const Layout& dy, const Window& windo
   return {dy, dx, window.w.kernel, backward_meetings(window.h), backward_meetings(window.w)};
 }
 
-// Collector<T, B>: begin(), collect(source offset, source row, source column, tap), end(target offset), for B channels.
-template <int64_t B, class Make>
+// A collector has begin(), collect(source offset, source row, source column, tap), end(target offset, row, column).
+template <class Make>
 void collect(int threads, const Pooling& p, const Make& make) {
-  const int64_t rows = p.target.n * p.target.blocks() * p.target.h;
-  parallel(threads, rows, threads, [&](int64_t begin, int64_t end) {
+  const int64_t block = p.source.block;
+  parallel(threads, p.target_rows(), threads, [&](int64_t begin, int64_t end) {
     auto collector = make();
     for (int64_t r = begin; r < end; ++r) {
       const int64_t plane = r / p.target.h, row = r % p.target.h;
-      for (int64_t column = 0; column < p.target.w; ++column) {
+      for (int64_t i = 0; i < p.target.w * block; ++i) {
+        const int64_t column = i / block, channel = i % block;
         collector.begin();
-        for (const Meeting* i = p.rows.begin(row); i != p.rows.end(row); ++i)
-          for (const Meeting* j = p.columns.begin(column); j != p.columns.end(column); ++j)
-            collector.collect(((plane * p.source.h + i->position) * p.source.w + j->position) * B, i->position,
-                              j->position, i->tap * p.kernel_w + j->tap);
-        collector.end((r * p.target.w + column) * B);
+        for (const Meeting* v = p.rows.begin(row); v != p.rows.end(row); ++v)
+          for (const Meeting* h = p.columns.begin(column); h != p.columns.end(column); ++h)
+            collector.collect(((plane * p.source.h + v->position) * p.source.w + h->position) * block + channel,
+                              v->position, h->position, v->tap * p.kernel_w + h->tap);
+        collector.end(r * p.target.w * block + i, row, column);
       }
     }
   });
 }
 
 // The first maximum; a NaN counts as the maximum, so that it is not lost.
-template <class T, class I, int64_t B>
+template <class T, class I>
 struct Maximum {
   const T* x;
   T* y;
   I* index;
-  std::array<float, B> best = {};
-  std::array<int32_t, B> taps = {};
-  bool empty = true;
+  float best = 0;
+  int64_t best_tap = -1;
 
   void begin() {
-    best.fill(-std::numeric_limits<float>::infinity());
-    taps.fill(0);
-    empty = true;
+    best = -std::numeric_limits<float>::infinity();
+    best_tap = -1;
   }
   void collect(int64_t offset, int64_t, int64_t, int64_t tap) {
-    if (empty) taps.fill(static_cast<int32_t>(tap));
-    empty = false;
-#pragma omp simd
-    for (int64_t b = 0; b < B; ++b) {
-      const float value = static_cast<float>(x[offset + b]), old = best[b];
-      const bool take = !(value <= old) & (old == old);
-      best[b] = take ? value : old;
-      taps[b] = take ? static_cast<int32_t>(tap) : taps[b];
-    }
+    const float value = static_cast<float>(x[offset]), old = best;
+    if (best_tap >= 0 && !(!(value <= old) & (old == old))) return;
+    best = value;
+    best_tap = tap;
   }
-  void end(int64_t offset) {
-    for (int64_t b = 0; b < B; ++b) {
-      y[offset + b] = static_cast<T>(best[b]);
-      index[offset + b] = static_cast<I>(taps[b]);
-    }
+  void end(int64_t offset, int64_t, int64_t) {
+    y[offset] = static_cast<T>(best);
+    index[offset] = static_cast<I>(best_tap < 0 ? 0 : best_tap);
   }
 };
 
-template <class T, class I, int64_t B>
+template <class T, class I>
 struct MaximumGradient {
   const T* dy;
   const I* index;
   T* dx;
-  std::array<float, B> sum = {};
+  float sum = 0;
 
-  void begin() { sum.fill(0); }
+  void begin() { sum = 0; }
   void collect(int64_t offset, int64_t, int64_t, int64_t tap) {
-#pragma omp simd
-    for (int64_t b = 0; b < B; ++b)
-      sum[b] += int64_t{index[offset + b]} == tap ? static_cast<float>(dy[offset + b]) : 0.0F;
+    if (int64_t{index[offset]} == tap) sum += static_cast<float>(dy[offset]);
   }
-  void end(int64_t offset) {
-    for (int64_t b = 0; b < B; ++b) dx[offset + b] = static_cast<T>(sum[b]);
-  }
+  void end(int64_t offset, int64_t, int64_t) { dx[offset] = static_cast<T>(sum); }
 };
 
-// How many pixels each output's window counts along one axis.
-std::vector<float> window_counts(const Axis& axis, bool count_padding) {
-  std::vector<float> counts(static_cast<size_t>(axis.out), 0);
+// One over the number of pixels that each output's window counts along one axis.
+std::vector<float> window_shares(const Axis& axis, bool count_padding) {
+  std::vector<float> shares;
   for (int64_t o = 0; o < axis.out; ++o) {
-    float& count = counts[static_cast<size_t>(o)];
+    float count = 0;
     for (int64_t k = 0; k < axis.kernel; ++k) {
       const int64_t position = axis.position(o, k);
       if (count_padding ? axis.inside_padded(position) : axis.inside(position)) ++count;
     }
-    count = std::max(count, 1.0F);  // a window without any pixel has the sum 0
+    shares.push_back(1 / std::max(count, 1.0F));  // a window without any pixel has the sum 0
   }
-  return counts;
+  return shares;
 }
 
-struct Divisors {
+struct Shares {
   std::vector<float> rows, columns;
   float at(int64_t row, int64_t column) const {
     return rows[static_cast<size_t>(row)] * columns[static_cast<size_t>(column)];
   }
+  simd::Shares view() const { return {rows.data(), columns.data()}; }
 };
 
-template <class T, int64_t B>
-struct Sum {
+template <class T>
+struct Average {
   const T* x;
   T* y;
-  const Divisors& divisors;
-  int64_t height, width;
-  std::array<float, B> sum = {};
+  const Shares& shares;
+  float sum = 0;
 
-  void begin() { sum.fill(0); }
-  void collect(int64_t offset, int64_t, int64_t, int64_t) {
-#pragma omp simd
-    for (int64_t b = 0; b < B; ++b) sum[b] += static_cast<float>(x[offset + b]);
-  }
-  void end(int64_t offset) {
-    const int64_t pixel = offset / B;
-    const float divisor = divisors.at(pixel / width % height, pixel % width);
-    for (int64_t b = 0; b < B; ++b) y[offset + b] = static_cast<T>(sum[b] / divisor);
-  }
+  void begin() { sum = 0; }
+  void collect(int64_t offset, int64_t, int64_t, int64_t) { sum += static_cast<float>(x[offset]); }
+  void end(int64_t offset, int64_t row, int64_t column) { y[offset] = static_cast<T>(sum * shares.at(row, column)); }
 };
 
-template <class T, int64_t B>
-struct Shares {
+template <class T>
+struct AverageGradient {
   const T* dy;
   T* dx;
-  const Divisors& divisors;
-  std::array<float, B> sum = {};
+  const Shares& shares;
+  float sum = 0;
 
-  void begin() { sum.fill(0); }
+  void begin() { sum = 0; }
   void collect(int64_t offset, int64_t row, int64_t column, int64_t) {
-    const float divisor = divisors.at(row, column);
-#pragma omp simd
-    for (int64_t b = 0; b < B; ++b) sum[b] += static_cast<float>(dy[offset + b]) / divisor;
+    sum += static_cast<float>(dy[offset]) * shares.at(row, column);
   }
-  void end(int64_t offset) {
-    for (int64_t b = 0; b < B; ++b) dx[offset + b] = static_cast<T>(sum[b]);
-  }
+  void end(int64_t offset, int64_t, int64_t) { dx[offset] = static_cast<T>(sum); }
 };
 
 // Calls f with the storage type and the block size of an activation as template arguments.
@@ -244,9 +190,36 @@ Prepared with_index(const Window& window, const ValueType& index, const ValueTyp
   return f(std::type_identity<int32_t>{});
 }
 
-Divisors divisors_of(const Node& node, const Window& window) {
+Shares shares_of(const Node& node, const Window& window) {
   const bool count_padding = node.attributes.flag("count_include_pad");
-  return {window_counts(window.h, count_padding), window_counts(window.w, count_padding)};
+  return {window_shares(window.h, count_padding), window_shares(window.w, count_padding)};
+}
+
+const simd::PoolKernels& vectors(const Cpu& cpu, DType dtype) {
+  const bool half = dtype == DType::bfloat16;
+  switch (cpu.isa) {
+#if defined(__x86_64__) || defined(_M_X64)
+    case Isa::avx512:
+      return half ? simd::avx512::pool_bfloat16 : simd::avx512::pool_float32;
+    case Isa::avx2:
+      return half ? simd::avx2::pool_bfloat16 : simd::avx2::pool_float32;
+#endif
+    default:
+      return half ? simd::generic::pool_bfloat16 : simd::generic::pool_float32;
+  }
+}
+
+// Shares the rows of the target among threads; `kernel` takes the view of p and a range of rows.
+template <class Kernel>
+Prepared by_rows(const Cpu& cpu, const Pooling& p, const Kernel& kernel) {
+  return prepared(simd_name(cpu), [p, kernel, threads = cpu.threads](const Arguments& a) {
+    parallel(threads, p.target_rows(), threads, [&](int64_t begin, int64_t end) { kernel(a, p.view(), begin, end); });
+  });
+}
+
+template <class Function>
+Prepared with_type(DType dtype, Function&& f) {
+  return dtype == DType::bfloat16 ? f(std::type_identity<bfloat16>{}) : f(std::type_identity<float>{});
 }
 
 Layout expect_global(const Cpu& cpu, const Node& node, const ValueType& x, const ValueType& y) {
@@ -282,14 +255,19 @@ Prepared prepare_max_pool2d(const Cpu& cpu, const Graph& graph, const Node& node
   expect_counts(node, 1, 2);
   const ValueType &x = input_type(graph, node, 0), &y = output_type(graph, node, 0);
   const Window window = pooling_window(cpu, node, x, y);
-  Pooling p = forward_pooling(activation_layout(cpu, x.shape), activation_layout(cpu, y.shape), window);
+  const Pooling p = forward_pooling(activation_layout(cpu, x.shape), activation_layout(cpu, y.shape), window);
   return with_index(window, output_type(graph, node, 1), y, [&]<class I>(std::type_identity<I>) {
-    return with_storage(
-        x, p.source.block, [&]<class T, int64_t B>(std::type_identity<T>, std::integral_constant<int64_t, B>) {
-          return prepared(implementation, [p, threads = cpu.threads](const Arguments& a) {
-            collect<B>(threads, p, [&] { return Maximum<T, I, B>{input<T>(a, 0), output<T>(a, 0), output<I>(a, 1)}; });
+    if (p.source.block > 1 && std::is_same_v<I, uint8_t>)
+      return by_rows(
+          cpu, p,
+          [max = vectors(cpu, x.dtype).max](const Arguments& a, const simd::Pooling& view, int64_t begin, int64_t end) {
+            max(view, a.inputs[0], a.outputs[0], output<uint8_t>(a, 1), begin, end);
           });
-        });
+    return with_type(x.dtype, [&]<class T>(std::type_identity<T>) {
+      return prepared(implementation, [p, threads = cpu.threads](const Arguments& a) {
+        collect(threads, p, [&] { return Maximum<T, I>{input<T>(a, 0), output<T>(a, 0), output<I>(a, 1)}; });
+      });
+    });
   });
 }
 
@@ -297,16 +275,19 @@ Prepared prepare_max_pool2d_grad(const Cpu& cpu, const Graph& graph, const Node&
   expect_counts(node, 2, 1);
   const ValueType &dy = input_type(graph, node, 0), &dx = output_type(graph, node, 0);
   const Window window = pooling_window(cpu, node, dx, dy);
-  Pooling p = backward_pooling(activation_layout(cpu, dx.shape), activation_layout(cpu, dy.shape), window);
+  const Pooling p = backward_pooling(activation_layout(cpu, dx.shape), activation_layout(cpu, dy.shape), window);
   return with_index(window, input_type(graph, node, 1), dy, [&]<class I>(std::type_identity<I>) {
-    return with_storage(dx, p.source.block,
-                        [&]<class T, int64_t B>(std::type_identity<T>, std::integral_constant<int64_t, B>) {
-                          return prepared(implementation, [p, threads = cpu.threads](const Arguments& a) {
-                            collect<B>(threads, p, [&] {
-                              return MaximumGradient<T, I, B>{input<T>(a, 0), input<I>(a, 1), output<T>(a, 0)};
-                            });
-                          });
-                        });
+    if (p.source.block > 1 && std::is_same_v<I, uint8_t>)
+      return by_rows(cpu, p,
+                     [max_grad = vectors(cpu, dy.dtype).max_grad](const Arguments& a, const simd::Pooling& view,
+                                                                  int64_t begin, int64_t end) {
+                       max_grad(view, a.inputs[0], input<uint8_t>(a, 1), a.outputs[0], begin, end);
+                     });
+    return with_type(dy.dtype, [&]<class T>(std::type_identity<T>) {
+      return prepared(implementation, [p, threads = cpu.threads](const Arguments& a) {
+        collect(threads, p, [&] { return MaximumGradient<T, I>{input<T>(a, 0), input<I>(a, 1), output<T>(a, 0)}; });
+      });
+    });
   });
 }
 
@@ -314,30 +295,38 @@ Prepared prepare_avg_pool2d(const Cpu& cpu, const Graph& graph, const Node& node
   expect_counts(node, 1, 1);
   const ValueType &x = input_type(graph, node, 0), &y = output_type(graph, node, 0);
   const Window window = pooling_window(cpu, node, x, y);
-  Pooling p = forward_pooling(activation_layout(cpu, x.shape), activation_layout(cpu, y.shape), window);
-  return with_storage(
-      x, p.source.block, [&]<class T, int64_t B>(std::type_identity<T>, std::integral_constant<int64_t, B>) {
-        return prepared(implementation,
-                        [p, divisors = divisors_of(node, window), threads = cpu.threads](const Arguments& a) {
-                          collect<B>(threads, p, [&] {
-                            return Sum<T, B>{input<T>(a, 0), output<T>(a, 0), divisors, p.target.h, p.target.w};
-                          });
-                        });
-      });
+  const Pooling p = forward_pooling(activation_layout(cpu, x.shape), activation_layout(cpu, y.shape), window);
+  const Shares shares = shares_of(node, window);
+  if (p.source.block > 1)
+    return by_rows(cpu, p,
+                   [shares, average = vectors(cpu, x.dtype).average](const Arguments& a, const simd::Pooling& view,
+                                                                     int64_t begin, int64_t end) {
+                     average(view, shares.view(), a.inputs[0], a.outputs[0], begin, end);
+                   });
+  return with_type(x.dtype, [&]<class T>(std::type_identity<T>) {
+    return prepared(implementation, [p, shares, threads = cpu.threads](const Arguments& a) {
+      collect(threads, p, [&] { return Average<T>{input<T>(a, 0), output<T>(a, 0), shares}; });
+    });
+  });
 }
 
 Prepared prepare_avg_pool2d_grad(const Cpu& cpu, const Graph& graph, const Node& node) {
   expect_counts(node, 1, 1);
   const ValueType &dy = input_type(graph, node, 0), &dx = output_type(graph, node, 0);
   const Window window = pooling_window(cpu, node, dx, dy);
-  Pooling p = backward_pooling(activation_layout(cpu, dx.shape), activation_layout(cpu, dy.shape), window);
-  return with_storage(
-      dx, p.source.block, [&]<class T, int64_t B>(std::type_identity<T>, std::integral_constant<int64_t, B>) {
-        return prepared(
-            implementation, [p, divisors = divisors_of(node, window), threads = cpu.threads](const Arguments& a) {
-              collect<B>(threads, p, [&] { return Shares<T, B>{input<T>(a, 0), output<T>(a, 0), divisors}; });
-            });
-      });
+  const Pooling p = backward_pooling(activation_layout(cpu, dx.shape), activation_layout(cpu, dy.shape), window);
+  const Shares shares = shares_of(node, window);
+  if (p.source.block > 1)
+    return by_rows(cpu, p,
+                   [shares, average_grad = vectors(cpu, dy.dtype).average_grad](
+                       const Arguments& a, const simd::Pooling& view, int64_t begin, int64_t end) {
+                     average_grad(view, shares.view(), a.inputs[0], a.outputs[0], begin, end);
+                   });
+  return with_type(dy.dtype, [&]<class T>(std::type_identity<T>) {
+    return prepared(implementation, [p, shares, threads = cpu.threads](const Arguments& a) {
+      collect(threads, p, [&] { return AverageGradient<T>{input<T>(a, 0), output<T>(a, 0), shares}; });
+    });
+  });
 }
 
 Prepared prepare_global_avg_pool(const Cpu& cpu, const Graph& graph, const Node& node) {
