@@ -82,6 +82,17 @@ export const runOptions = {
       'cifar10, cifar100, cifar10-mini (default), synthetic, a folder or tar archive with train and test, or a folder ' +
       'of shards (train-000000.tar ...)',
   },
+  weights: {
+    type: 'text',
+    value: 'FILE',
+    description:
+      'begin with these weights (safetensors, names of torchvision or timm); another number of classes gets a new head',
+  },
+  'freeze-until': {
+    type: 'text',
+    value: 'LAYER',
+    description: 'leave all that stands before LAYER as it is, such as layer4',
+  },
   ...pictureOptions,
   seed: {
     type: 'integer',
@@ -96,6 +107,8 @@ export const runOptions = {
 /** All numbers that decide what a run learns. */
 export interface Configuration extends PictureChoice {
   readonly model: string;
+  readonly weights?: string;
+  readonly freezeUntil?: string;
   readonly data: string;
   readonly seed: number;
   readonly ampDtype: AmpDtype;
@@ -107,6 +120,8 @@ type RunValues = Values<typeof runOptions> & { readonly 'amp-dtype'?: string };
 export function configurationOf(values: RunValues): Configuration {
   return {
     model: values.model ?? 'cifar-resnet20',
+    ...(values.weights !== undefined && { weights: values.weights }),
+    ...(values['freeze-until'] !== undefined && { freezeUntil: values['freeze-until'] }),
     data: values.data ?? 'cifar10-mini',
     ...pictureChoice(values),
     seed: values.seed ?? 0,

@@ -1,13 +1,14 @@
 // One training run as `train` and `start` have it: data, trainer, signals, and words on how it went.
 import { join } from 'node:path';
 import type { DataSet, StreamedDataSet } from '../data/index.ts';
-import { createModel } from '../models/index.ts';
-import { type FitResult, optimizerOf, scheduleOf, Trainer } from '../train/index.ts';
+import { type Classifier, createModel, type ModelOptions } from '../models/index.ts';
+import { type FitResult, optimizerOf, readCheckpointInfo, scheduleOf, Trainer } from '../train/index.ts';
 import { RunFolder } from '../train/output.ts';
 import type { Output } from './command.ts';
 import { withDevice } from './common.ts';
 import type { Configuration } from './configuration.ts';
 import { asLoaded, describeSet, leftOut, loadData } from './data.ts';
+import { openWeights } from './weights.ts';
 
 export interface RunRequest {
   readonly configuration: Configuration;
@@ -38,14 +39,14 @@ export async function train(
   use: (trainer: Trainer, data: DataSet | StreamedDataSet, result: FitResult) => Promise<void> = async () => undefined,
 ): Promise<RunSummary> {
   const { configuration, folder, resume, overwrite = false } = request;
-  createModel(configuration.model);
+  frozen(createModel(configuration.model), configuration);
   await withDevice(request, async () => undefined);
   await RunFolder.open(folder, { overwrite, resume });
   const { skipDamaged, workers } = request;
   const data = await loadData({ ...configuration, skipDamaged, workers }, output);
   output.line(describeSet(data));
   const loaded = { ...request, configuration: asLoaded(configuration, data) };
-  const trainer = await Trainer.create(trainerOptions(loaded, data, output));
+  const trainer = await Trainer.create(await trainerOptions(loaded, data, output));
   try {
     output.line(`${trainer.device.description}; ${configuration.model} in ${configuration.ampDtype}`);
     output.line(`writing to ${folder}; Ctrl-C saves and stops`);
@@ -58,12 +59,29 @@ export async function train(
   }
 }
 
-function trainerOptions(request: RunRequest, data: DataSet | StreamedDataSet, output: Output) {
-  const { configuration, folder } = request;
+/** The network, and, where it begins with weights, what they want of pictures; a checkpoint that is resumed has both. */
+async function network(configuration: Configuration, options: ModelOptions, resume: string | undefined) {
+  const { model: name, weights } = configuration;
+  if (weights === undefined) return { model: frozen(createModel(name, options), configuration) };
+  if (resume !== undefined) {
+    const { normalisation } = (await readCheckpointInfo(resume)).model;
+    return { model: frozen(createModel(name, options), configuration), normalisation };
+  }
+  const { model, info } = await openWeights(weights, { model: name });
+  if (info.classes.length !== options.numClasses) model.replaceHead(options.numClasses as number);
+  return { model: frozen(model, configuration), normalisation: info.normalisation };
+}
+
+function frozen(model: Classifier, { freezeUntil }: Configuration): Classifier {
+  return freezeUntil === undefined ? model : model.freezeUntil(freezeUntil);
+}
+
+async function trainerOptions(request: RunRequest, data: DataSet | StreamedDataSet, output: Output) {
+  const { configuration, folder, resume } = request;
   const { recipe } = configuration;
   const modelOptions = { numClasses: data.classes.length, inChannels: data.train.channels };
   return {
-    model: createModel(configuration.model, modelOptions),
+    ...(await network(configuration, modelOptions, resume)),
     modelName: configuration.model,
     modelOptions,
     data,

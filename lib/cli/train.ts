@@ -42,6 +42,7 @@ export const command = defineCommand({
     'node-cudnn train --data cifar10-mini --epochs 5',
     'node-cudnn train --model cifar-resnet56-preact --data cifar10 --recipe paper --output runs/paper',
     'node-cudnn train --data photos/ --img-size 64 --epochs 30 --sched cosine --lr 0.1 --warmup-epochs 2',
+    'node-cudnn train --model resnet50 --weights resnet50.safetensors --data flowers/ --freeze-until layer4',
     'node-cudnn train --resume runs/paper/last.safetensors',
   ],
   async run({ values, positionals, output }) {

@@ -20,6 +20,7 @@ import { RunFolder } from './output.ts';
 import { ProgressLine } from './progress.ts';
 import { StepRunner } from './runner.ts';
 import { evaluationGraph, predictionGraph, trainingGraph, transient } from './step.ts';
+import { saveWeights } from './weights.ts';
 
 export interface FitResult {
   /** 'stopped': a callback set stopTraining; 'interrupted': the signal was aborted, and the run saved. */
@@ -143,6 +144,13 @@ export class Trainer implements TrainingControl {
       );
     }
     this.#saved = { file, step: this.#position.step };
+  }
+
+  /** Writes the network alone, under the names of torchvision and timm, with what its pictures need (see loadWeights). */
+  async saveWeights(file: string): Promise<void> {
+    const { name, classes, normalisation, input } = this.info;
+    const info = { architecture: name, labels: classes, ...normalisation, imageSize: input.height };
+    await saveWeights(file, this.#options.model, this.#state, info);
   }
 
   /** Frees the device. */

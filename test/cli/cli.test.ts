@@ -156,10 +156,41 @@ describe('predict', () => {
     const [checkpoint] = await json<[Answer]>('predict', picture, ...trained);
     expect(answer.classes).toEqual(['class 0', 'class 1']);
     answer.logits.forEach((logit, i) => void expect(logit).toBeCloseTo(checkpoint.logits[i] as number, 4));
+    const set = ['--data', data, '--crop-pct', 1];
+    type Evaluation = { images: number; loss: number };
+    const named = ['--model', 'cifar-resnet20', '--weights', weights, '--img-size', 8];
+    const normal = ['--mean', mean.join(','), '--std', std.join(',')];
+    const evaluated = await json<Evaluation>('evaluate', ...named, ...normal, ...set, ...device);
+    const before = await json<Evaluation>('evaluate', '--checkpoint', join(run, 'last.safetensors'), ...device);
+    expect(evaluated.images).toBe(before.images);
+    expect(evaluated.loss).toBeCloseTo(before.loss, 4);
     const file = await readFile(join(folder, 'inside', 'pool.npy'));
     expect(file.toString('latin1', 0, 128)).toContain("'descr': '<f4', 'fortran_order': False, 'shape': (1, 64), }");
     expect(file.length).toBe(128 + 4 * 64);
     expect((await readFile(join(folder, 'inside', 'layer3.npy'))).toString('latin1')).toContain('(1, 64, 2, 2)');
+  });
+
+  it('fine-tunes from weights, leaving the frozen part as it is', async () => {
+    const weights = join(folder, 'published.safetensors');
+    const { tensors } = await readSafetensors(join(run, 'last.safetensors'));
+    const own = createModel('cifar-resnet20', { numClasses: 2 });
+    const kept = new Map(
+      [...own.namedParameters(), ...own.namedBuffers()].map(([name]) => [name, tensors.get(name) as Tensor]),
+    );
+    kept.set('fc.weight', { dtype: 'F32', shape: [7, 64], data: new Float32Array(7 * 64) });
+    kept.set('fc.bias', { dtype: 'F32', shape: [7], data: new Float32Array(7) });
+    const info = { mean: '[0.5,0.4,0.3]', std: '[0.2,0.2,0.2]' };
+    await writeSafetensors(weights, kept, info);
+    const tuned = join(folder, 'tuned');
+    const flags = ['--weights', weights, '--freeze-until', 'layer3', '--data', data, ...recipe, '--output', tuned];
+    await json('train', ...flags, ...device);
+    const after = (await readSafetensors(join(tuned, 'last.safetensors'))).tensors;
+    const same = (name: string) => expect(after.get(name)?.data).toEqual(kept.get(name)?.data);
+    for (const name of ['conv1.weight', 'bn1.running_mean', 'layer2.2.bn2.weight']) same(name);
+    expect(after.get('layer3.0.conv1.weight')?.data).not.toEqual(kept.get('layer3.0.conv1.weight')?.data);
+    expect(after.get('fc.weight')?.shape).toEqual([2, 64]);
+    const { model } = await readCheckpointInfo(join(tuned, 'last.safetensors'));
+    expect(model.normalisation).toEqual({ mean: [0.5, 0.4, 0.3], std: [0.2, 0.2, 0.2] });
   });
 
   it('names a picture that is not there', async () => {

@@ -7,9 +7,10 @@ import { readHeader, readSafetensors, type Tensor, writeSafetensors } from '../.
 import { Graph } from '../../lib/graph/index.ts';
 import { type Classifier, ResNet, ResNetV2 } from '../../lib/models/index.ts';
 import { compile, Device, type State, variablesOf } from '../../lib/program.ts';
-import { loadWeights, readWeightsInfo, saveWeights } from '../../lib/train/index.ts';
+import { loadWeights, predictCheckpoint, readWeightsInfo, saveWeights, Trainer } from '../../lib/train/index.ts';
 import { golden } from '../goldens/images.ts';
 import { uniform } from '../goldens/weights.ts';
+import { tinyModel, tinyRun } from './tiny.ts';
 
 interface Golden {
   readonly shape: readonly number[];
@@ -79,6 +80,33 @@ describe.each(Object.keys(networks))('a state dict of %s', (name) => {
     expect((await loadWeights(again, file)).info).toEqual(info);
     await evaluate(again, async (logits) => expectLogits(logits, name));
   });
+});
+
+it('a trainer saves its network, and returns end points with its predictions', async () => {
+  const trainer = await Trainer.create(tinyRun({ epochs: 1 }));
+  const images = new Uint8Array(3 * 8 * 8 * 3).map((_, i) => i % 251);
+  await trainer.fit();
+  const [first] = await trainer.predict(images, { endPoints: ['0', '3'] });
+  const file = join(folder, 'tiny.safetensors');
+  await trainer.saveWeights(file);
+  const { info } = await readWeightsInfo(file);
+  expect(info).toEqual({
+    architecture: 'tiny',
+    labels: trainer.info.classes,
+    ...trainer.info.normalisation,
+    imageSize: 8,
+  });
+  await trainer.close();
+
+  const model = tinyModel();
+  await loadWeights(model, file);
+  const options = { device: cpu, model, info: trainer.info, images, batchSize: 2, endPoints: ['3'] };
+  const [again, ...others] = await predictCheckpoint(options);
+  expect(others).toHaveLength(2);
+  expect(again?.logits).toEqual(first?.logits);
+  expect(first?.endPoints?.['0']).toMatchObject({ shape: [4, 8, 8] });
+  expect(again?.endPoints?.['3']).toEqual(first?.endPoints?.['3']);
+  expect(again?.endPoints?.['3']?.data).toHaveLength(4);
 });
 
 describe('weights that do not fit', () => {
