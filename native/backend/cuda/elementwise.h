@@ -34,4 +34,29 @@ void map(const Cuda& cuda, F f, int64_t count, Y* y, const X*... x) {
          x...);
 }
 
+// A node all of whose values have one type, computed element by element.
+template <int inputs, class F>
+Prepared prepare_map(Cuda& cuda, const Graph& graph, const Node& node, F f) {
+  static_assert(inputs == 1 || inputs == 2);
+  expect_counts(node, inputs, 1);
+  const ValueType& x = input_type(graph, node, 0);
+  expect_float("input", x);
+  if (inputs == 2) expect_type("the other input", input_type(graph, node, 1), x);
+  expect_type("output", output_type(graph, node, 0), x);
+  const int64_t count = elements(x.shape);
+  InPlace in_place{{0, 0}};
+  if (inputs == 2) in_place.emplace_back(0, 1);
+  return with_float(x.dtype, [&]<class T>(std::type_identity<T>) {
+    return prepared(
+        "cuda",
+        [&cuda, f, count](const Arguments& a) {
+          if constexpr (inputs == 1)
+            map(cuda, f, count, output<T>(a, 0), input<T>(a, 0));
+          else
+            map(cuda, f, count, output<T>(a, 0), input<T>(a, 0), input<T>(a, 1));
+        },
+        0, in_place);
+  });
+}
+
 }  // namespace node_cudnn::cuda

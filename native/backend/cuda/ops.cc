@@ -8,6 +8,7 @@ namespace {
 
 const std::map<std::string, Prepare>& op_table() {
   static const std::map<std::string, Prepare> table = {
+      {"adam_update", prepare_adam_update},
       {"add", prepare_add},
       {"augment", prepare_augment},
       {"avg_pool2d", prepare_avg_pool2d},
@@ -25,9 +26,11 @@ const std::map<std::string, Prepare>& op_table() {
       {"bias_grad", prepare_bias_grad},
       {"cast", prepare_cast},
       {"clip_grad_norm", prepare_clip_grad_norm},
+      {"concat", prepare_concat},
       {"conv2d", prepare_conv2d},
       {"conv2d_dgrad", prepare_conv2d_dgrad},
       {"conv2d_wgrad", prepare_conv2d_wgrad},
+      {"ema_update", prepare_ema_update},
       {"fill", prepare_fill},
       {"flatten", prepare_flatten},
       {"gather", prepare_gather},
@@ -43,10 +46,15 @@ const std::map<std::string, Prepare>& op_table() {
       {"relu_grad", prepare_relu_grad},
       {"ring_write", prepare_ring_write},
       {"sgd_update", prepare_sgd_update},
+      {"sigmoid", prepare_sigmoid},
+      {"sigmoid_grad", prepare_sigmoid_grad},
+      {"slice_channels", prepare_slice_channels},
       {"softmax_cross_entropy", prepare_softmax_cross_entropy},
       {"softmax_cross_entropy_grad", prepare_softmax_cross_entropy_grad},
       {"subsample_pad", prepare_subsample_pad},
       {"subsample_pad_grad", prepare_subsample_pad_grad},
+      {"tanh", prepare_tanh},
+      {"tanh_grad", prepare_tanh_grad},
       {"topk_correct", prepare_topk_correct},
       {"unflatten", prepare_unflatten},
   };

@@ -13,6 +13,7 @@ std::vector<std::string> op_names();
 
 using PrepareFunction = std::remove_pointer_t<Prepare>;
 
+PrepareFunction prepare_adam_update;
 PrepareFunction prepare_add;
 PrepareFunction prepare_augment;
 PrepareFunction prepare_batch_norm, prepare_batch_norm_relu, prepare_batch_norm_add_relu;
@@ -22,7 +23,9 @@ PrepareFunction prepare_batch_norm_inference_grad;
 PrepareFunction prepare_bias_grad;
 PrepareFunction prepare_cast;
 PrepareFunction prepare_clip_grad_norm;
+PrepareFunction prepare_concat, prepare_slice_channels;
 PrepareFunction prepare_conv2d, prepare_conv2d_dgrad, prepare_conv2d_wgrad;
+PrepareFunction prepare_ema_update;
 PrepareFunction prepare_fill;
 PrepareFunction prepare_flatten, prepare_unflatten;
 PrepareFunction prepare_gather;
@@ -34,6 +37,8 @@ PrepareFunction prepare_avg_pool2d, prepare_avg_pool2d_grad;
 PrepareFunction prepare_global_avg_pool, prepare_global_avg_pool_grad;
 PrepareFunction prepare_relu, prepare_relu_grad;
 PrepareFunction prepare_sgd_update;
+PrepareFunction prepare_sigmoid, prepare_sigmoid_grad;
 PrepareFunction prepare_subsample_pad, prepare_subsample_pad_grad;
+PrepareFunction prepare_tanh, prepare_tanh_grad;
 
 }  // namespace node_cudnn::cuda

@@ -15,32 +15,10 @@ struct Mask {
 }  // namespace
 
 Prepared prepare_relu(Cuda& cuda, const Graph& graph, const Node& node) {
-  expect_counts(node, 1, 1);
-  const ValueType& x = input_type(graph, node, 0);
-  expect_float("x", x);
-  expect_type("y", output_type(graph, node, 0), x);
-  const int64_t count = elements(x.shape);
-  return with_float(x.dtype, [&]<class T>(std::type_identity<T>) {
-    return prepared(
-        "cuda", [&cuda, count](const Arguments& a) { map(cuda, Rectify{}, count, output<T>(a, 0), input<T>(a, 0)); }, 0,
-        {{0, 0}});
-  });
+  return prepare_map<1>(cuda, graph, node, Rectify{});
 }
-
 Prepared prepare_relu_grad(Cuda& cuda, const Graph& graph, const Node& node) {
-  expect_counts(node, 2, 1);
-  const ValueType& dy = input_type(graph, node, 0);
-  expect_float("dy", dy);
-  expect_type("y", input_type(graph, node, 1), dy);
-  expect_type("dx", output_type(graph, node, 0), dy);
-  const int64_t count = elements(dy.shape);
-  return with_float(dy.dtype, [&]<class T>(std::type_identity<T>) {
-    return prepared("cuda",
-                    [&cuda, count](const Arguments& a) {
-                      map(cuda, Mask{}, count, output<T>(a, 0), input<T>(a, 0), input<T>(a, 1));
-                    },
-                    0, {{0, 0}, {0, 1}});
-  });
+  return prepare_map<2>(cuda, graph, node, Mask{});
 }
 
 }  // namespace node_cudnn::cuda

@@ -1,0 +1,72 @@
+#include "backend/cuda/kernel.h"
+#include "backend/cuda/launch.h"
+#include "backend/cuda/ops.h"
+
+namespace node_cudnn::cuda {
+namespace {
+
+// Copies `channels` neighbours of every pixel between images of different numbers of channels.
+template <int V, class T>
+__global__ void __launch_bounds__(block_threads) copy_channels_kernel(int64_t count, int64_t channels, const T* from,
+                                                                      int64_t from_stride, T* to, int64_t to_stride) {
+  const int64_t vectors = channels / V;
+  for (int64_t i = thread_index(); i < count; i += thread_count()) {
+    const int64_t pixel = i / vectors, channel = i % vectors * V;
+    store(to + pixel * to_stride + channel, load<V>(from + pixel * from_stride + channel));
+  }
+}
+
+// One stretch of channels within both images.
+struct Stretch {
+  int64_t pixels, channels, from_begin, from_stride, to_begin, to_stride;
+};
+
+template <class T>
+void copy(const Cuda& cuda, const Stretch& s, const T* from, T* to) {
+  const bool whole = (s.from_begin | s.from_stride | s.to_begin | s.to_stride) % full_vector<T> == 0;
+  with_vector<T>(whole ? s.channels : 1, [&]<int V>(std::integral_constant<int, V>) {
+    const int64_t count = s.pixels * (s.channels / V);
+    launch(copy_channels_kernel<V, T>, blocks_for(cuda, count), block_threads, 0, cuda.stream, count, s.channels,
+           from + s.from_begin, s.from_stride, to + s.to_begin, s.to_stride);
+  });
+}
+
+}  // namespace
+
+Prepared prepare_concat(Cuda& cuda, const Graph& graph, const Node& node) {
+  expect(!node.inputs.empty(), "needs at least one input");
+  expect_counts(node, node.inputs.size(), 1);
+  const ValueType& y = output_type(graph, node, 0);
+  const Dims out = expect_activation("y", y);
+  std::vector<Stretch> stretches;
+  int64_t begin = 0;
+  for (size_t i = 0; i < node.inputs.size(); ++i) {
+    const ValueType& x = input_type(graph, node, i);
+    const Dims in = expect_activation("x", x);
+    expect_type("x", x, {y.dtype, Format::activation, {out.n, in.c, out.h, out.w}});
+    stretches.push_back({out.pixels(), in.c, 0, in.c, begin, out.c});
+    begin += in.c;
+  }
+  expect(begin == out.c, "y must have the channels of all inputs, " + std::to_string(begin));
+  return with_float(y.dtype, [&]<class T>(std::type_identity<T>) {
+    return prepared("cuda", [&cuda, stretches](const Arguments& a) {
+      for (size_t i = 0; i < stretches.size(); ++i) copy(cuda, stretches[i], input<T>(a, i), output<T>(a, 0));
+    });
+  });
+}
+
+Prepared prepare_slice_channels(Cuda& cuda, const Graph& graph, const Node& node) {
+  expect_counts(node, 1, 1);
+  const ValueType &x = input_type(graph, node, 0), &y = output_type(graph, node, 0);
+  const Dims in = expect_activation("x", x), out = expect_activation("y", y);
+  expect_type("y", y, {x.dtype, Format::activation, {in.n, out.c, in.h, in.w}});
+  const int64_t begin = expect_integer(node, "begin", 0);
+  expect(begin + out.c <= in.c, "the slice must end within the channels of x");
+  const Stretch stretch{in.pixels(), out.c, begin, in.c, 0, out.c};
+  return with_float(x.dtype, [&]<class T>(std::type_identity<T>) {
+    return prepared("cuda",
+                    [&cuda, stretch](const Arguments& a) { copy(cuda, stretch, input<T>(a, 0), output<T>(a, 0)); });
+  });
+}
+
+}  // namespace node_cudnn::cuda
