@@ -5,7 +5,16 @@ import { createModel, modelDefaults } from '../../../lib/models/index.ts';
 import { sgd } from '../../../lib/optim/index.ts';
 import { trainingGraph } from '../../../lib/train/step.ts';
 
-export const networks = ['cifar-resnet20', 'resnet18-small', 'resnet50', 'resnet152', 'resnet50-v2', 'resnet152-v2'];
+export const networks = [
+  'cifar-resnet20',
+  'resnet18-small',
+  'resnet50',
+  'resnet152',
+  'resnet50-v2',
+  'resnet152-v2',
+  'inception-v1',
+  'inception-v2',
+];
 const batchSize = 32;
 
 function stepOf(name: string): readonly Node[] {
