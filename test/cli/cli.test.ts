@@ -239,7 +239,7 @@ describe('bench', () => {
   });
 });
 
-const commands = ['train', 'evaluate', 'predict', 'summary', 'bench', 'start', 'devices'];
+const commands = ['train', 'evaluate', 'predict', 'summary', 'bench', 'start', 'devices', 'doctor'];
 
 describe('every command', () => {
   it.each([
