@@ -76,9 +76,9 @@ extern "C" __attribute__((visibility("default"))) std::vector<node_cudnn::Findin
       finding("NVIDIA driver", driver),
       finding("cuBLASLt", [&] { return cublas(surroundings); }),
   };
-  // Without cuBLASLt, opening cuDNN would end the process.
-  if (!findings.back().serves) {
-    findings.push_back({"cuDNN", "not looked at: it needs cuBLASLt", false});
+  // Without the driver cuDNN does not open; without cuBLASLt, opening it would end the process.
+  if (!findings[1].serves || !findings[2].serves) {
+    findings.push_back({"cuDNN", "not looked at: it needs the driver and cuBLASLt", false});
   } else {
     findings.push_back(finding("cuDNN", [&] { return cudnn(surroundings); }));
   }
