@@ -26,14 +26,14 @@ TEST(Registry, TheReferenceIsAlwaysThere) {
   ASSERT_EQ(infos.size(), 3u);
   EXPECT_EQ(infos[0].name, "reference");
   EXPECT_TRUE(infos[0].available);
-  EXPECT_NE(open_backend({0, 0, "reference"}), nullptr);
+  EXPECT_NE(open_backend(parse_device_name("reference", 0)), nullptr);
 }
 
 TEST(Registry, WhatIsNotThereSaysWhyAndIsNotReplaced) {
   for (const BackendInfo& info : list_backends()) {
     if (info.available) continue;
     EXPECT_FALSE(info.reason.empty());
-    EXPECT_THROW(open_backend({0, 0, info.name}), Error);
+    EXPECT_THROW(open_backend(parse_device_name(info.name, 0)), Error);
   }
 }
 
