@@ -1,6 +1,7 @@
 #include "backend/reference/reference.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <cstring>
 #include <new>
 
@@ -11,7 +12,7 @@ namespace {
 
 using reference::op_table;
 
-constexpr std::align_val_t alignment{256};
+constexpr size_t alignment = 256;
 
 class ReferenceBackend : public Backend {
  public:
@@ -37,10 +38,11 @@ class ReferenceBackend : public Backend {
   }
 
   void* allocate(size_t bytes) override {
-    void* address = ::operator new(std::max<size_t>(bytes, 1), alignment);
+    void* address = nullptr;
+    if (posix_memalign(&address, alignment, std::max<size_t>(bytes, 1)) != 0) throw std::bad_alloc();
     return std::memset(address, 0, bytes);
   }
-  void release(void* address) noexcept override { ::operator delete(address, alignment); }
+  void release(void* address) noexcept override { std::free(address); }
 
   void write(const ValueType& type, const void* host, void* device) override {
     if (type.dtype != DType::bfloat16) {
