@@ -31,6 +31,7 @@ export function percentilesFigure(panels: readonly PercentilePanel[], caption: s
   });
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" font-family="sans-serif" font-size="11">`,
+    `<title>${caption}</title>`,
     `<rect width="${width}" height="${height}" fill="white"/>`,
     ...drawn,
     text(width / 2, height - 6, caption, 'middle'),

@@ -30,7 +30,7 @@ async function losses(name: string): Promise<number[]> {
 const [name = 'cuda:0', report] = process.argv.slice(2);
 const [expected, found] = [await losses('cpu'), await losses(name)];
 const errors = expected.map((loss, i) => Math.abs((found[i] as number) - loss) / loss);
-const worst = errors.reduce((most, error) => (error <= most ? most : error), 0);
+const worst = errors.reduce((most, error) => Math.max(error, most), 0);
 const agrees = worst <= allowed;
 if (report)
   writeFileSync(report, JSON.stringify({ device: name, network: 'cifar-resnet20', expected, found, worst, agrees }));
