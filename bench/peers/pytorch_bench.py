@@ -1,13 +1,15 @@
 """The peer of `bench`: training steps of the same network in PyTorch, on request.
 
 Protocol: prints one JSON line when warm ({"ready": ..., versions}); then, for every line "N" on stdin, runs N steps and
-prints their milliseconds as a JSON array. A step is what node-cudnn's step is: gather a batch out of resident uint8
+prints their milliseconds as a JSON array, and for the line "memory" the most that this process held resident, before it
+built the model and since. A step is what node-cudnn's step is: gather a batch out of resident uint8
 images, crop, flip, normalise, forward, loss, top-1 count, backward, SGD Nesterov with weight decay.
 """
 
 import argparse
 import json
 import platform
+import resource
 import sys
 import time
 from pathlib import Path
@@ -35,7 +37,7 @@ class Step:
         torch.manual_seed(0)
         self.generator = torch.Generator().manual_seed(0)
         self.amp = a.amp_dtype == "bfloat16"
-        count = max(512, 2 * a.batch_size)
+        count = 2 * a.batch_size
         self.images = torch.randint(0, 256, (count, a.image_size, a.image_size, 3), dtype=torch.uint8)
         self.labels = torch.randint(0, 10, (count,))
         self.batch = a.batch_size
@@ -68,6 +70,10 @@ def milliseconds(step):
     return 1000 * (time.perf_counter() - begin)
 
 
+def peak_bytes():
+    return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
 def main():
     p = argparse.ArgumentParser()
     p.add_argument("--model", required=True)
@@ -76,16 +82,19 @@ def main():
     p.add_argument("--amp-dtype", choices=["float32", "bfloat16"], default="float32")
     p.add_argument("--variant", choices=["eager", "compile"], required=True)
     p.add_argument("--threads", type=int, required=True)
-    p.add_argument("--warm-up", type=int, default=5)
+    p.add_argument("--warm-up", type=int, default=10)
     a = p.parse_args()
     torch.set_num_threads(a.threads)
+    start = peak_bytes()
     step = Step(a)
     for _ in range(a.warm_up):
         step()
     ready = {"ready": a.variant, "version": torch.__version__, "python": platform.python_version()}
     print(json.dumps(ready), flush=True)
     for line in sys.stdin:
-        print(json.dumps([milliseconds(step) for _ in range(int(line))]), flush=True)
+        memory = line.strip() == "memory"
+        answer = {"startBytes": start, "peakBytes": peak_bytes()} if memory else [milliseconds(step) for _ in range(int(line))]
+        print(json.dumps(answer), flush=True)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 import { createInterface } from 'node:readline';
 import { modelDefaults } from '../models/index.ts';
+import type { Device } from '../program.ts';
 import { percent } from '../train/format.ts';
 import type { AmpDtype } from '../train/index.ts';
 import { benchData, describeData } from './bench-data.ts';
@@ -8,11 +9,13 @@ import { ampOption, deviceOptions, jsonOption, withDevice, workersOption } from 
 import { layerTable } from './layers.ts';
 import { type BenchResult, bench, Stepper } from './measure.ts';
 import { compareWithPyTorch, describeComparison } from './peer.ts';
+import type { Spread } from './statistics.ts';
+import type { TrainingProgramOptions } from './training-program.ts';
 
 export const command = defineCommand({
   name: 'bench',
   usage: 'node-cudnn bench [--model NAME] [options]',
-  purpose: 'times the training step of a network, layer by layer, or beside PyTorch',
+  purpose: 'times prediction and training step of a network, layer by layer, or the step beside PyTorch',
   options: {
     model: { type: 'text', value: 'NAME', description: 'network (default cifar-resnet20)' },
     'batch-size': { type: 'integer', min: 1, value: 'N', description: 'pictures per step (default 128)' },
@@ -22,7 +25,12 @@ export const command = defineCommand({
       value: 'S',
       description: 'pictures of SxS (default: what the network is made for)',
     },
-    steps: { type: 'integer', min: 10, value: 'N', description: 'timed steps, at least 10 (default 20)' },
+    steps: {
+      type: 'integer',
+      min: 10,
+      value: 'N',
+      description: 'timed steps, at least 10 (default 100; 20 in each round of --peer and --data)',
+    },
     ...ampOption,
     ...deviceOptions,
     data: {
@@ -72,7 +80,8 @@ export const command = defineCommand({
       inChannels: 3 as const,
       ampDtype: (values['amp-dtype'] ?? 'float32') as AmpDtype,
     };
-    const steps = values.steps ?? 20;
+    const inTurns = values.data !== undefined || values.peer !== undefined;
+    const steps = values.steps ?? (inTurns ? 20 : 100);
     if (values.data !== undefined) {
       const { data, workers, device, threads, peer, python, rounds = 5, record } = values;
       const result = await benchData(
@@ -81,7 +90,7 @@ export const command = defineCommand({
       );
       return output.answer(result, () => describeData(result));
     }
-    if (values.serve) return withDevice(values, async (device) => serve(await Stepper.create(device, options)));
+    if (values.serve) return withDevice(values, (device) => serve(device, options));
     if (values.peer !== undefined) {
       const { device, threads, python, rounds = 5, record } = values;
       const comparison = await compareWithPyTorch(
@@ -90,29 +99,41 @@ export const command = defineCommand({
       );
       return output.answer(comparison, () => describeComparison(comparison));
     }
-    const result = await withDevice(values, (device) => bench(device, options, steps));
+    const progress = (text: string) => output.line(text);
+    const result = await withDevice(values, (device) => bench(device, options, steps, progress));
     output.answer(result, () => describe(result));
   },
 });
 
 /** The protocol of bench/peers/pytorch_bench.py. */
-async function serve(stepper: Stepper): Promise<void> {
+async function serve(device: Device, options: TrainingProgramOptions): Promise<void> {
+  const startBytes = peakBytes();
+  const stepper = await Stepper.create(device, options);
   process.stdout.write('{"ready":"node-cudnn"}\n');
   for await (const line of createInterface({ input: process.stdin })) {
-    const { times } = await stepper.time(Number(line));
-    process.stdout.write(`${JSON.stringify(times)}\n`);
+    const memory = line === 'memory';
+    const answer = memory ? { startBytes, peakBytes: peakBytes() } : (await stepper.time(Number(line))).times;
+    process.stdout.write(`${JSON.stringify(answer)}\n`);
   }
   stepper.close();
 }
 
+/** The most that this process has held resident so far. */
+function peakBytes(): number {
+  return 1024 * process.resourceUsage().maxRSS;
+}
+
 function describe(result: BenchResult): string {
-  const { model, batchSize, imageSize, dtype, device, threads, stepMs, ceilings } = result;
+  const { model, batchSize, imageSize, dtype, device, threads, stepMs, forwardMs, ceilings } = result;
+  const milliseconds = ({ mean, deviation, median, p10, p90, n }: Spread) =>
+    `${mean.toFixed(2)} ± ${deviation.toFixed(2)} ms (median ${median.toFixed(2)}, p10 ${p10.toFixed(2)}, ` +
+    `p90 ${p90.toFixed(2)}, n ${n}), ${((1000 * batchSize) / median).toFixed(0)} images/s`;
   return [
     layerTable(result.layers),
     '',
     `ceilings of this run: ${ceilings.gflops.toFixed(0)} GFLOP/s, ${ceilings.gbPerSecond.toFixed(1)} GB/s`,
-    `${model}, batch ${batchSize}, ${imageSize}x${imageSize}, ${dtype}, ${device}, ${threads} threads: ` +
-      `${stepMs.median.toFixed(2)} ms a step (p10 ${stepMs.p10.toFixed(2)}, p90 ${stepMs.p90.toFixed(2)}, n ${stepMs.n}), ` +
-      `${result.imagesPerSecond.toFixed(0)} images/s, JavaScript ${percent(result.javascriptShare, 2)} of the time`,
+    `${model}, batch ${batchSize}, ${imageSize}x${imageSize}, ${dtype}, ${device}, ${threads} threads`,
+    `forward (prediction): ${milliseconds(forwardMs)}`,
+    `forward, backward and update: ${milliseconds(stepMs)}, JavaScript ${percent(result.javascriptShare, 2)} of the time`,
   ].join('\n');
 }

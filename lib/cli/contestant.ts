@@ -4,6 +4,12 @@ import { join } from 'node:path';
 import { createInterface, type Interface } from 'node:readline';
 import { TrainingError } from '../train/index.ts';
 
+/** The most that the process held resident before it built the model, and since. */
+export interface Footprint {
+  readonly startBytes: number;
+  readonly peakBytes: number;
+}
+
 /** A process that works on request and answers with numbers; see bench/peers/. */
 export class Contestant {
   readonly name: string;
@@ -26,9 +32,18 @@ export class Contestant {
     return new Contestant(name, ready.version ?? '', child, lines);
   }
 
+  /** Milliseconds of each of `count` steps. */
   async ask(count: number): Promise<number[]> {
-    this.#process.stdin?.write(`${count}\n`);
-    return JSON.parse(await nextLine(this.name, this.#lines)) as number[];
+    return (await this.#request(String(count))) as number[];
+  }
+
+  async memory(): Promise<Footprint> {
+    return (await this.#request('memory')) as Footprint;
+  }
+
+  async #request(line: string): Promise<unknown> {
+    this.#process.stdin?.write(`${line}\n`);
+    return JSON.parse(await nextLine(this.name, this.#lines));
   }
 
   stop(): void {

@@ -1,11 +1,17 @@
 // Timing of training steps in this process.
 import { readFileSync } from 'node:fs';
 import { performance } from 'node:perf_hooks';
-import type { Device } from '../program.ts';
+import type { Device, Inputs, Program } from '../program.ts';
 import { measureCeilings } from './ceilings.ts';
 import { type Layer, layersOf } from './layers.ts';
 import { type Spread, spread } from './statistics.ts';
-import { stepInputs, type TrainingProgram, type TrainingProgramOptions, trainingProgram } from './training-program.ts';
+import {
+  forwardProgram,
+  stepInputs,
+  type TrainingProgram,
+  type TrainingProgramOptions,
+  trainingProgram,
+} from './training-program.ts';
 
 export interface BenchResult {
   readonly device: string;
@@ -14,7 +20,11 @@ export interface BenchResult {
   readonly batchSize: number;
   readonly imageSize: number;
   readonly dtype: string;
+  /** Forward, backward and update. */
   readonly stepMs: Spread;
+  /** Prediction of a batch, which has to be brought to the device. */
+  readonly forwardMs: Spread;
+  /** Trained. */
   readonly imagesPerSecond: number;
   /** Processor time of the thread that runs JavaScript, as a share of the time that the steps took. */
   readonly javascriptShare: number;
@@ -22,11 +32,19 @@ export interface BenchResult {
   readonly layers: readonly Layer[];
 }
 
-const warmUpSteps = 5;
+const warmUpSteps = 10;
 const profiles = 5;
 
-export async function bench(device: Device, options: TrainingProgramOptions, steps: number): Promise<BenchResult> {
+export async function bench(
+  device: Device,
+  options: TrainingProgramOptions,
+  steps: number,
+  progress: (text: string) => void,
+): Promise<BenchResult> {
   const stepper = await Stepper.create(device, options);
+  const { median } = spread((await stepper.time(1)).times);
+  progress(`a step takes about ${median.toPrecision(3)} ms; timing ${steps} predictions and ${steps} training steps`);
+  const forwardMs = spread(await stepper.forward(device, options, steps));
   const { times, javascriptShare } = await stepper.time(steps);
   const ceilings = await measureCeilings(device, options.ampDtype);
   const layers = layersOf(await stepper.profile(), ceilings);
@@ -41,6 +59,7 @@ export async function bench(device: Device, options: TrainingProgramOptions, ste
     imageSize,
     dtype: ampDtype,
     stepMs,
+    forwardMs,
     imagesPerSecond: (1000 * batchSize) / stepMs.median,
     javascriptShare,
     ceilings,
@@ -69,13 +88,19 @@ export class Stepper {
     const inputs = stepInputs(this.#training, this.#batchSize, 1);
     const start = performance.now();
     const before = javascriptMs();
-    const times: number[] = [];
-    for (let i = 0; i < steps; i += 1) {
-      const begin = performance.now();
-      await this.#training.program.step(inputs);
-      times.push(performance.now() - begin);
-    }
+    const times = await timesOf(this.#training.program, inputs, steps);
     return { times, javascriptShare: (javascriptMs() - before) / (performance.now() - start) };
+  }
+
+  /** Milliseconds of each of `steps` predictions of a batch. */
+  async forward(device: Device, options: TrainingProgramOptions, steps: number): Promise<number[]> {
+    const program = await forwardProgram(device, this.#training, options);
+    const { images, count } = this.#training.data.train;
+    const inputs = { images: images.subarray(0, (images.length / count) * this.#batchSize) };
+    await timesOf(program, inputs, warmUpSteps);
+    const times = await timesOf(program, inputs, steps);
+    program.close();
+    return times;
   }
 
   async profile() {
@@ -89,6 +114,16 @@ export class Stepper {
     this.#training.program.close();
     this.#training.state.close();
   }
+}
+
+async function timesOf(program: Program, inputs: Inputs, steps: number): Promise<number[]> {
+  const times: number[] = [];
+  for (let i = 0; i < steps; i += 1) {
+    const begin = performance.now();
+    await program.step(inputs);
+    times.push(performance.now() - begin);
+  }
+  return times;
 }
 
 /** On Linux what the thread spent on a processor; elsewhere what the event loop was awake, waits for a core included. */

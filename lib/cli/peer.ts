@@ -8,7 +8,7 @@ import { TrainingError } from '../train/index.ts';
 import type { Output } from './command.ts';
 import { commitOf } from './commit.ts';
 import { withDevice } from './common.ts';
-import { Contestant, defaultPython } from './contestant.ts';
+import { Contestant, defaultPython, type Footprint } from './contestant.ts';
 import { layerTable } from './layers.ts';
 import { type BenchResult, bench } from './measure.ts';
 import { type Spread, spread } from './statistics.ts';
@@ -41,6 +41,9 @@ export interface Comparison {
   readonly ratio: Readonly<Record<string, Spread>>;
   /** The same for whichever PyTorch was the faster in its round. */
   readonly speedup: Spread;
+  readonly memory: Readonly<Record<string, Footprint>>;
+  /** What model and steps took of ours, over what they took of the thriftier PyTorch's. */
+  readonly memoryRatio: number;
   /** Ours, profiled after the turns. */
   readonly ceilings: BenchResult['ceilings'];
   readonly layers: BenchResult['layers'];
@@ -64,7 +67,7 @@ export async function compareWithPyTorch(options: PeerOptions, output: Output): 
     output.line(`warning: the load of this machine is ${load.toFixed(1)}; figures of a busy machine say little`);
   const threads = await withDevice(options, async (device) => device.threads);
   const contest = await compete(options, script, threads, output);
-  const { ceilings, layers } = await withDevice(options, (device) => bench(device, options, options.steps));
+  const { ceilings, layers } = await withDevice(options, (device) => bench(device, options, 10, () => {}));
   const comparison = { ...summarise(options, contest, threads, load), ceilings, layers };
   const folder = options.record ?? join(root, 'bench', 'results');
   const file = join(folder, recordName(comparison));
@@ -77,12 +80,16 @@ interface Contest {
   readonly pytorch: string;
   /** One row of times per contestant and round. */
   readonly times: ReadonlyMap<string, readonly number[][]>;
+  readonly memory: Readonly<Record<string, Footprint>>;
 }
 
 async function compete(options: PeerOptions, script: string, threads: number, output: Output): Promise<Contest> {
   const contestants = await startAll(options, script, threads, output);
   try {
-    return { pytorch: contestants[1]?.version ?? '', times: await takeTurns(contestants, options, output) };
+    const times = await takeTurns(contestants, options, output);
+    const memory: Record<string, Footprint> = {};
+    for (const contestant of contestants) memory[contestant.name] = await contestant.memory();
+    return { pytorch: contestants[1]?.version ?? '', times, memory };
   } finally {
     for (const contestant of contestants) contestant.stop();
   }
@@ -121,7 +128,8 @@ async function takeTurns(contestants: readonly Contestant[], { rounds, steps }: 
   return times;
 }
 
-function summarise(options: PeerOptions, { pytorch, times }: Contest, threads: number, loadBefore: number) {
+function summarise(options: PeerOptions, contest: Contest, threads: number, loadBefore: number) {
+  const { pytorch, times, memory } = contest;
   const medians = new Map([...times].map(([name, rows]) => [name, rows.map((row) => spread(row).median)]));
   const own = medians.get('node-cudnn') as number[];
   const peers = [...medians].filter(([name]) => name !== 'node-cudnn');
@@ -139,7 +147,13 @@ function summarise(options: PeerOptions, { pytorch, times }: Contest, threads: n
     stepMs: Object.fromEntries([...times].map(([name, rows]) => [name, spread(rows.flat())])),
     ratio: Object.fromEntries(ratios.map(([name, list]) => [name, spread(list)])),
     speedup: spread(least),
+    ...{ memory, memoryRatio: memoryRatio(memory) },
   };
+}
+
+function memoryRatio({ 'node-cudnn': own, ...peers }: Readonly<Record<string, Footprint>>): number {
+  const taken = ({ startBytes, peakBytes }: Footprint) => peakBytes - startBytes;
+  return taken(own as Footprint) / Math.min(...Object.values(peers).map(taken));
 }
 
 /** Paths of this machine do not belong into a record. */
@@ -154,19 +168,22 @@ function recordName({ model, batchSize, imageSize, dtype, date }: Comparison): s
 }
 
 export function describeComparison(comparison: Comparison & { file: string }): string {
-  const { stepMs, ratio, speedup, load, threads, model, batchSize, dtype, layers, ceilings, file } = comparison;
+  const { stepMs, ratio, speedup, load, threads, model, batchSize, dtype, layers, ceilings, memory, file } = comparison;
   const rows = Object.entries(stepMs).map(([name, { median, p10, p90, n }]) => {
     const times = [median, p10, p90].map((ms) => Number(ms.toFixed(2)));
-    return [name, ...times, n, Number((ratio[name]?.median ?? 1).toFixed(2))];
+    const { peakBytes, startBytes } = memory[name] as Footprint;
+    const mebibytes = Math.round((peakBytes - startBytes) / 2 ** 20);
+    return [name, ...times, n, Number((ratio[name]?.median ?? 1).toFixed(2)), mebibytes];
   });
   return [
     layerTable(layers),
     `ceilings: ${ceilings.gflops.toFixed(0)} GFLOP/s, ${ceilings.gbPerSecond.toFixed(1)} GB/s`,
     '',
-    table(['', 'median ms', 'p10', 'p90', 'n', 'ratio'], rows),
+    table(['', 'median ms', 'p10', 'p90', 'n', 'ratio', 'MiB'], rows),
     '',
     `${model}, batch ${batchSize}, ${dtype}, ${threads} threads: node-cudnn is ${speedup.median.toFixed(2)} times as fast as ` +
-      `the faster PyTorch (p10 ${speedup.p10.toFixed(2)}, p90 ${speedup.p90.toFixed(2)}, ${speedup.n} rounds)`,
+      `the faster PyTorch (p10 ${speedup.p10.toFixed(2)}, p90 ${speedup.p90.toFixed(2)}, ${speedup.n} rounds) and takes ` +
+      `${comparison.memoryRatio.toFixed(2)} of the thriftier one's memory`,
     `load of the machine: ${load.before.toFixed(1)} before, ${load.after.toFixed(1)} after; record: ${file}`,
   ].join('\n');
 }

@@ -2,13 +2,20 @@ export interface Spread {
   readonly median: number;
   readonly p10: number;
   readonly p90: number;
+  readonly mean: number;
+  /** Standard deviation of the sample; 0 for a single value. */
+  readonly deviation: number;
   readonly n: number;
 }
 
 /** Quantiles between neighbours are interpolated, as numpy does by default. */
 export function spread(values: readonly number[]): Spread {
   const sorted = [...values].sort((a, b) => a - b);
-  return { median: quantile(sorted, 0.5), p10: quantile(sorted, 0.1), p90: quantile(sorted, 0.9), n: sorted.length };
+  const n = sorted.length;
+  const mean = sorted.reduce((sum, value) => sum + value, 0) / n;
+  const squares = sorted.reduce((sum, value) => sum + (value - mean) ** 2, 0);
+  const [median, p10, p90] = [0.5, 0.1, 0.9].map((share) => quantile(sorted, share)) as [number, number, number];
+  return { median, p10, p90, mean, deviation: Math.sqrt(squares / Math.max(n - 1, 1)), n };
 }
 
 function quantile(sorted: readonly number[], share: number): number {

@@ -5,7 +5,7 @@ import type { Module } from '../nn/index.ts';
 import { sgd } from '../optim/index.ts';
 import { compile, type Device, type Program, type State, variablesOf } from '../program.ts';
 import type { AmpDtype } from '../train/index.ts';
-import { trainingGraph } from '../train/step.ts';
+import { predictionGraph, trainingGraph } from '../train/step.ts';
 
 export interface TrainingProgramOptions {
   readonly model: string;
@@ -38,7 +38,7 @@ export async function trainingProgram(device: Device, options: TrainingProgramOp
     set: data.train,
     batchSize,
     ampDtype,
-    normalisation: { mean: Array(inChannels).fill(0.5), std: Array(inChannels).fill(0.25) },
+    normalisation: normalisation(inChannels),
     optimizer: sgd({ momentum: 0.9, nesterov: true, weightDecay: 5e-4 }),
     augment: { padding: 4, flip: true },
     smoothing: 0,
@@ -46,6 +46,27 @@ export async function trainingProgram(device: Device, options: TrainingProgramOp
   });
   const state = await device.createState(variablesOf(graph));
   return { module, data, state, program: await compile(graph, { device, state }) };
+}
+
+/** What predicts a batch of the same pictures with the weights of `training`; input: images uint8 [B, S, S, C]. */
+export function forwardProgram(
+  device: Device,
+  { module, state }: TrainingProgram,
+  { batchSize, imageSize, inChannels, ampDtype }: TrainingProgramOptions,
+): Promise<Program> {
+  const size = { height: imageSize, width: imageSize, channels: inChannels };
+  const graph = predictionGraph({
+    model: module,
+    batchSize,
+    ampDtype,
+    normalisation: normalisation(inChannels),
+    size,
+  });
+  return compile(graph, { device, state, keep: ['logits'] });
+}
+
+function normalisation(channels: number): { mean: number[]; std: number[] } {
+  return { mean: Array(channels).fill(0.5), std: Array(channels).fill(0.25) };
 }
 
 /** Inputs of `steps` steps, walking through the pictures. */

@@ -223,12 +223,13 @@ describe('summary', () => {
 describe('bench', () => {
   it('times steps and layers', async () => {
     const flags = ['--batch-size', 2, '--image-size', 8, '--steps', 10, ...device];
-    const result = await json<{ stepMs: { median: number; p10: number; p90: number }; layers: object[] }>(
-      'bench',
-      ...flags,
-    );
+    type Times = { median: number; p10: number; p90: number; mean: number; deviation: number };
+    const result = await json<{ stepMs: Times; forwardMs: Times; layers: object[] }>('bench', ...flags);
     expect(result).toMatchObject({ device: testDevice(), model: 'cifar-resnet20', batchSize: 2, dtype: 'float32' });
     expect(result.stepMs).toMatchObject({ n: 10 });
+    expect(result.forwardMs).toMatchObject({ n: 10 });
+    expect(result.forwardMs.median).toBeLessThan(result.stepMs.median);
+    expect(result.stepMs.deviation).toBeGreaterThan(0);
     expect(result.stepMs.p10).toBeLessThanOrEqual(result.stepMs.median);
     expect(result.stepMs.median).toBeLessThanOrEqual(result.stepMs.p90);
     const conv = result.layers.find((layer) => 'name' in layer && layer.name === 'layer2.0.conv1');
