@@ -20,6 +20,7 @@ const { values } = parseArgs({
     pytorch: { type: 'string', multiple: true, default: [] },
     seeds: { type: 'string', default: '0,1,2' },
     epochs: { type: 'string', default: '10' },
+    threads: { type: 'string', default: '1' },
     output: { type: 'string', default: join('runs', 'learning') },
   },
 });
@@ -31,6 +32,7 @@ const peers = await Promise.all(values.pytorch.map(theirs));
 const figures = {
   recipe,
   model: 'cifar-resnet20',
+  threads: Number(values.threads),
   data: basename(values.data),
   ours: runs,
   pytorch: peers,
@@ -55,7 +57,8 @@ function ours(seed: number, data: string, output: string): { seed: number; epoch
     weightDecay,
   ];
   const place = ['--data', data, '--seed', seed, '--output', join(output, `seed-${seed}`), '--overwrite', '--json'];
-  const args = [main, 'train', '--model', 'cifar-resnet20', ...flags, ...place].map(String);
+  const head = ['train', '--model', 'cifar-resnet20', '--threads', values.threads];
+  const args = [main, ...head, ...flags, ...place].map(String);
   const answer = execFileSync(process.execPath, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] });
   return { seed, epochs: (JSON.parse(answer) as { history: Row[] }).history };
 }
