@@ -11,6 +11,7 @@
 #include <fstream>
 #include <map>
 #include <mutex>
+#include <new>
 
 #include "backend/reference/reference.h"
 #include "program/error.h"
@@ -141,7 +142,19 @@ std::unique_ptr<Backend> open_backend(const BackendOptions& options) {
   if (found.factory == nullptr) {
     throw Error(ErrorCode::device, "device '" + name + "' is not available: " + found.info.reason);
   }
-  return std::unique_ptr<Backend>(found.factory(options));
+  // What a plug-in says of the machine is put under the name that was asked for.
+  const auto refused = [&](ErrorCode code, const std::string& why) {
+    return Error(code, "device '" + name + "' cannot be opened: " + why);
+  };
+  try {
+    return std::unique_ptr<Backend>(found.factory(options));
+  } catch (const Error& error) {
+    throw refused(error.code(), error.what());
+  } catch (const std::bad_alloc&) {
+    throw refused(ErrorCode::out_of_memory, "out of memory; end what else uses the device");
+  } catch (const std::exception& error) {
+    throw refused(ErrorCode::device, error.what());
+  }
 }
 
 }  // namespace node_cudnn
