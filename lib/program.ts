@@ -31,7 +31,7 @@ export { State, type VariableSpec, variablesOf } from './state.ts';
 export interface DeviceOptions {
   /** CPU threads; default: physical cores. */
   readonly threads?: number;
-  /** CUDA: no atomics, no engine whose sums depend on timing; equal runs give equal bits. */
+  /** CUDA: no atomics, no engine whose sums depend on timing, none chosen by its time; equal runs give equal bits. */
   readonly deterministic?: boolean;
   /** CUDA: float32 products may round their operands to tf32 (10 bits of mantissa). */
   readonly tf32?: boolean;

@@ -12,19 +12,17 @@ import { trainingGraph } from '../train/step.ts';
 import { UsageError } from './args.ts';
 import type { Output } from './command.ts';
 import { commitOf } from './commit.ts';
-import { withDevice } from './common.ts';
+import { type DeviceChoice, withDevice } from './common.ts';
 import { Contestant, defaultPython } from './contestant.ts';
 import { type Spread, spread } from './statistics.ts';
 import type { TrainingProgramOptions } from './training-program.ts';
 
-export interface DataBenchOptions extends Omit<TrainingProgramOptions, 'numClasses'> {
+export interface DataBenchOptions extends Omit<TrainingProgramOptions, 'numClasses'>, DeviceChoice {
   readonly data: string;
   /** Batches of a turn. */
   readonly steps: number;
   readonly rounds: number;
   readonly workers?: number | undefined;
-  readonly device?: string | undefined;
-  readonly threads?: number | undefined;
   readonly peer?: string | undefined;
   readonly python?: string | undefined;
   readonly record?: string | undefined;

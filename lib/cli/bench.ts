@@ -82,21 +82,20 @@ export const command = defineCommand({
     };
     const inTurns = values.data !== undefined || values.peer !== undefined;
     const steps = values.steps ?? (inTurns ? 20 : 100);
+    const { device, threads, tf32, deterministic } = values;
+    const machine = { device, threads, tf32, deterministic };
     if (values.data !== undefined) {
-      const { data, workers, device, threads, peer, python, rounds = 5, record } = values;
+      const { data, workers, peer, python, rounds = 5, record } = values;
       const result = await benchData(
-        { ...options, data, workers, device, threads, peer, python, rounds, record, steps },
+        { ...options, ...machine, data, workers, peer, python, rounds, record, steps },
         output,
       );
       return output.answer(result, () => describeData(result));
     }
     if (values.serve) return withDevice(values, (device) => serve(device, options));
     if (values.peer !== undefined) {
-      const { device, threads, python, rounds = 5, record } = values;
-      const comparison = await compareWithPyTorch(
-        { ...options, steps, rounds, device, threads, python, record },
-        output,
-      );
+      const { python, rounds = 5, record } = values;
+      const comparison = await compareWithPyTorch({ ...options, ...machine, steps, rounds, python, record }, output);
       return output.answer(comparison, () => describeComparison(comparison));
     }
     const progress = (text: string) => output.line(text);

@@ -1,11 +1,21 @@
 // Flags and steps that several commands share.
 import { Device } from '../program.ts';
-import { UsageError } from './args.ts';
+import { UsageError, type Values } from './args.ts';
 
 export const deviceOptions = {
   device: { type: 'text', value: 'NAME', description: 'cpu (default), reference, cuda:0 ...; see node-cudnn devices' },
   threads: { type: 'integer', min: 1, value: 'N', description: 'CPU threads (default: physical cores)' },
+  tf32: { type: 'switch', description: 'CUDA: float32 products may round to tf32 (a CPU never does)' },
+  deterministic: {
+    type: 'switch',
+    description: 'CUDA: equal runs give equal bits, at some speed (a CPU always does, for equal --threads)',
+  },
 } as const;
+
+/** What `deviceOptions` decides. */
+export type DeviceChoice = {
+  readonly [K in keyof Values<typeof deviceOptions>]?: Values<typeof deviceOptions>[K] | undefined;
+};
 
 export const ampOption = {
   'amp-dtype': {
@@ -41,13 +51,10 @@ export function required<T>(flag: string, value: T | undefined): T {
 }
 
 export async function withDevice<T>(
-  values: { readonly device?: string | undefined; readonly threads?: number | undefined },
+  { device: name = 'cpu', threads, tf32 = false, deterministic = false }: DeviceChoice,
   use: (device: Device) => Promise<T>,
 ): Promise<T> {
-  const device = await Device.open(
-    values.device ?? 'cpu',
-    values.threads === undefined ? {} : { threads: values.threads },
-  );
+  const device = await Device.open(name, { ...(threads !== undefined && { threads }), tf32, deterministic });
   try {
     return await use(device);
   } finally {

@@ -112,10 +112,17 @@ export interface Configuration extends PictureChoice {
   readonly data: string;
   readonly seed: number;
   readonly ampDtype: AmpDtype;
+  readonly tf32: boolean;
+  readonly deterministic: boolean;
   readonly recipe: Recipe;
 }
 
-type RunValues = Values<typeof runOptions> & { readonly 'amp-dtype'?: string };
+/** Flags of other tables that decide how a run computes. */
+type PrecisionValues = { readonly 'amp-dtype'?: string; readonly tf32?: boolean; readonly deterministic?: boolean };
+
+const precisionFlags: readonly string[] = ['amp-dtype', 'tf32', 'deterministic'] satisfies (keyof PrecisionValues)[];
+
+type RunValues = Values<typeof runOptions> & PrecisionValues;
 
 export function configurationOf(values: RunValues): Configuration {
   return {
@@ -126,6 +133,8 @@ export function configurationOf(values: RunValues): Configuration {
     ...pictureChoice(values),
     seed: values.seed ?? 0,
     ampDtype: (values['amp-dtype'] ?? 'float32') as AmpDtype,
+    tf32: values.tf32 ?? false,
+    deterministic: values.deterministic ?? false,
     recipe: recipeOf(values),
   };
 }
@@ -178,7 +187,7 @@ function definedOnly<T extends object>(values: T): { [K in keyof T]?: Exclude<T[
 
 /** The checkpoint decides; a flag that contradicts it is refused. Data may have moved, and epochs may be added. */
 export function resumedConfiguration(file: string, info: CheckpointInfo, values: RunValues): Configuration {
-  const made = info.configuration as unknown as Configuration;
+  const made = { ...earlier, ...info.configuration } as unknown as Configuration;
   if (typeof made.recipe !== 'object' || typeof made.data !== 'string') {
     throw new TrainingError(
       'ERR_CHECKPOINT',
@@ -203,12 +212,15 @@ export function resumedConfiguration(file: string, info: CheckpointInfo, values:
   };
 }
 
+/** What the configurations of earlier versions lack. */
+const earlier = { tf32: false, deterministic: false };
+
 const free = new Set(['data', 'epochs', 'recipe']);
 
 /** Every given flag that decides what is learned, with the place of its value in a Configuration. */
 function flagsOf(configuration: Configuration, values: RunValues): { flag: string; path: string[] }[] {
   return Object.keys(values)
-    .filter((name) => (name in runOptions || name === 'amp-dtype') && !free.has(name))
+    .filter((name) => (name in runOptions || precisionFlags.includes(name)) && !free.has(name))
     .map((name) => {
       const key = name === 'no-aug' ? 'padding' : name.replace(/-(.)/g, (_, letter: string) => letter.toUpperCase());
       return { flag: `--${name}`, path: key in configuration ? [key] : ['recipe', key] };

@@ -15,6 +15,8 @@ import {
 
 export interface BenchResult {
   readonly device: string;
+  /** Processor, libraries, tf32, deterministic. */
+  readonly description: string;
   readonly threads: number;
   readonly model: string;
   readonly batchSize: number;
@@ -53,6 +55,7 @@ export async function bench(
   const { model, batchSize, imageSize, ampDtype } = options;
   return {
     device: device.name,
+    description: device.description,
     threads: device.threads,
     model,
     batchSize,

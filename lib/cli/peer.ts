@@ -7,18 +7,16 @@ import { table } from '../graph/index.ts';
 import { TrainingError } from '../train/index.ts';
 import type { Output } from './command.ts';
 import { commitOf } from './commit.ts';
-import { withDevice } from './common.ts';
+import { type DeviceChoice, withDevice } from './common.ts';
 import { Contestant, defaultPython, type Footprint } from './contestant.ts';
 import { layerTable } from './layers.ts';
 import { type BenchResult, bench } from './measure.ts';
 import { type Spread, spread } from './statistics.ts';
 import type { TrainingProgramOptions } from './training-program.ts';
 
-export interface PeerOptions extends TrainingProgramOptions {
+export interface PeerOptions extends TrainingProgramOptions, DeviceChoice {
   readonly steps: number;
   readonly rounds: number;
-  readonly device?: string | undefined;
-  readonly threads?: number | undefined;
   readonly python?: string | undefined;
   readonly record?: string | undefined;
 }
@@ -96,7 +94,7 @@ async function compete(options: PeerOptions, script: string, threads: number, ou
 }
 
 async function startAll(options: PeerOptions, script: string, threads: number, output: Output): Promise<Contestant[]> {
-  const { model, batchSize, imageSize, ampDtype, device } = options;
+  const { model, batchSize, imageSize, ampDtype, device, tf32, deterministic } = options;
   const common = ['--model', model, '--batch-size', String(batchSize), '--image-size', String(imageSize)];
   const flags = [...common, '--amp-dtype', ampDtype, '--threads', String(threads)];
   const python = options.python ?? defaultPython();
@@ -108,6 +106,8 @@ async function startAll(options: PeerOptions, script: string, threads: number, o
     ...flags,
     '--device',
     device ?? 'cpu',
+    ...(tf32 ? ['--tf32'] : []),
+    ...(deterministic ? ['--deterministic'] : []),
   ];
   output.line('starting node-cudnn, PyTorch eager and torch.compile; compiling takes a while');
   const contestants = [await Contestant.start('node-cudnn', process.execPath, own)];

@@ -40,7 +40,7 @@ export async function train(
 ): Promise<RunSummary> {
   const { configuration, folder, resume, overwrite = false } = request;
   frozen(createModel(configuration.model), configuration);
-  await withDevice(request, async () => undefined);
+  await withDevice({ ...request, ...configuration }, async () => undefined);
   await RunFolder.open(folder, { overwrite, resume });
   const { skipDamaged, workers } = request;
   const data = await loadData({ ...configuration, skipDamaged, workers }, output);
@@ -93,6 +93,8 @@ async function trainerOptions(request: RunRequest, data: DataSet | StreamedDataS
     smoothing: recipe.smoothing,
     ...(recipe.modelEma && { emaDecay: recipe.modelEmaDecay }),
     ampDtype: configuration.ampDtype,
+    tf32: configuration.tf32,
+    deterministic: configuration.deterministic,
     seed: configuration.seed,
     output: folder,
     progress: output.log,

@@ -37,6 +37,8 @@ export const command = defineCommand({
       configuration: configurationOf({
         ...(values.epochs !== undefined && { epochs: values.epochs }),
         ...(values.seed !== undefined && { seed: values.seed }),
+        ...(values.tf32 && { tf32: true }),
+        ...(values.deterministic && { deterministic: true }),
       }),
       folder,
       overwrite: true,

@@ -23,6 +23,10 @@ export interface TrainerOptions {
   readonly device?: string;
   /** Default: as many as physical cores. */
   readonly threads?: number;
+  /** CUDA: float32 products may round their operands to tf32. A CPU never does. Default false. */
+  readonly tf32?: boolean;
+  /** CUDA: equal runs give equal bits. On a CPU they always do, for an equal number of threads. Default false. */
+  readonly deterministic?: boolean;
   readonly batchSize: number;
   readonly epochs: number;
   readonly optimizer: Optimizer;

@@ -60,7 +60,8 @@ export class Trainer implements TrainingControl {
     const checkpoint = resume === undefined ? undefined : await readCheckpoint(resume);
     const info = modelInfo(options);
     if (checkpoint) checkResumable(checkpoint, checkpointHead(options, info));
-    const device = await Device.open(options.device ?? 'cpu', { ...(options.threads && { threads: options.threads }) });
+    const { device: name = 'cpu', threads, tf32 = false, deterministic = false } = options;
+    const device = await Device.open(name, { ...(threads !== undefined && { threads }), tf32, deterministic });
     try {
       const parts = await build(options, info, device, checkpoint);
       const position = checkpoint?.info.position ?? startPosition;

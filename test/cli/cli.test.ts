@@ -20,7 +20,8 @@ beforeAll(async () => {
   process.env.XDG_CACHE_HOME = join(folder, 'cache');
   data = await writePictures(join(folder, 'pictures'));
   run = join(folder, 'run');
-  trained = await json('train', '--data', data, ...recipe, ...device, '--output', run);
+  const flags = ['--tf32', '--deterministic'];
+  trained = await json('train', '--data', data, ...recipe, ...device, ...flags, '--output', run);
 }, 300_000);
 
 afterAll(() => rm(folder, { recursive: true, force: true }));
@@ -54,6 +55,8 @@ describe('train', () => {
     expect(JSON.parse(await readFile(join(run, 'configuration.json'), 'utf8'))).toMatchObject({
       model: 'cifar-resnet20',
       data,
+      tf32: true,
+      deterministic: true,
       recipe: { epochs: 2, batchSize: 6, sched: 'onecycle' },
     });
   });
@@ -222,7 +225,7 @@ describe('summary', () => {
 
 describe('bench', () => {
   it('times steps and layers', async () => {
-    const flags = ['--batch-size', 2, '--image-size', 8, '--steps', 10, ...device];
+    const flags = ['--batch-size', 2, '--image-size', 8, '--steps', 10, '--tf32', '--deterministic', ...device];
     type Times = { median: number; p10: number; p90: number; mean: number; deviation: number };
     const result = await json<{ stepMs: Times; forwardMs: Times; layers: object[] }>('bench', ...flags);
     expect(result).toMatchObject({ device: testDevice(), model: 'cifar-resnet20', batchSize: 2, dtype: 'float32' });

@@ -1,10 +1,13 @@
 // What only the simulated device can show (`.ci/run simulate`): a network against the CPU, any order of blocks and
 // threads, a device that is too small, and every call of the runtime failing once.
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Graph, gradient } from '../../lib/graph/index.ts';
 import { linear, relu, softmaxCrossEntropy } from '../../lib/ops/index.ts';
 import { sgd } from '../../lib/optim/index.ts';
-import { compile, Device, variablesOf } from '../../lib/program.ts';
+import { compile, Device, type DeviceOptions, variablesOf } from '../../lib/program.ts';
 import { type Recipe, startTraining } from '../goldens/training.ts';
 import { Random } from '../support/random.ts';
 
@@ -74,6 +77,33 @@ describe('the simulated device', () => {
     expect(runs[2]).toEqual(runs[0]);
   });
 
+  it('says which devices there are where another one is asked for', async ({ skip }) => {
+    if (!simulated) return skip('the device cuda is not the simulation');
+    behave('');
+    await expect(Device.open('cuda:7')).rejects.toMatchObject({
+      code: 'ERR_DEVICE',
+      message: "node-cudnn: device 'cuda:7' cannot be opened: the driver sees 1 GPU; use 'cuda:0'",
+    });
+  });
+
+  it('names the device whose opening failed', async ({ skip }) => {
+    if (!simulated) return skip('the device cuda is not the simulation');
+    behave('fail=1');
+    await expect(Device.open('cuda:0')).rejects.toThrow("device 'cuda:0' cannot be opened: the driver sees no GPU");
+    behave('fail=2');
+    await expect(Device.open('cuda:0')).rejects.toThrow(/device 'cuda:0' cannot be opened: cuda\w+:/);
+  });
+
+  it('times no engines where it must repeat itself', async ({ skip }) => {
+    if (!simulated) return skip('the device cuda is not the simulation');
+    behave('');
+    expect(await enginesTimed({ tf32: true })).toEqual({ description: expect.stringMatching(/, tf32$/), timed: 1 });
+    expect(await enginesTimed({ deterministic: true })).toEqual({
+      description: expect.stringMatching(/, deterministic$/),
+      timed: 0,
+    });
+  });
+
   it('refuses what does not fit, and goes on', async ({ skip }) => {
     if (!simulated) return skip('the device cuda is not the simulation');
     behave('bytes=40000000');
@@ -125,5 +155,22 @@ async function train(batch = 5): Promise<{ weights: Float32Array }> {
     return { weights: (await state.read('second')) as Float32Array };
   } finally {
     await device.close();
+  }
+}
+
+/** How many choices a device with an empty cache keeps when one product is compiled, and how it describes itself. */
+async function enginesTimed(options: DeviceOptions): Promise<{ description: string; timed: number }> {
+  const engineCache = await mkdtemp(join(tmpdir(), 'node-cudnn-engines-'));
+  const device = await Device.open('cuda:0', { ...options, engineCache });
+  try {
+    const graph = new Graph();
+    graph.name(linear(graph.input('x', { shape: [2, 3] }), graph.input('w', { shape: [4, 3] })), 'y');
+    await compile(graph, { device, state: await device.createState([]), keep: ['y'] });
+    const [file = ''] = await readdir(engineCache);
+    const [, ...choices] = (await readFile(join(engineCache, file), 'utf8')).trim().split('\n');
+    return { description: device.description, timed: choices.length };
+  } finally {
+    await device.close();
+    await rm(engineCache, { recursive: true });
   }
 }

@@ -112,3 +112,17 @@ it('completes the recipe of an earlier version when its run is resumed', () => {
     '--opt adam: the checkpoint has sgd',
   );
 });
+
+it('keeps how a run computes: with tf32, and bit for bit', () => {
+  const made = configurationOf({ tf32: true });
+  expect(made).toMatchObject({ tf32: true, deterministic: false });
+  const info = { configuration: { ...made } } as unknown as CheckpointInfo;
+  expect(resumedConfiguration('last.safetensors', info, {})).toMatchObject({ tf32: true, deterministic: false });
+  expect(resumedConfiguration('last.safetensors', info, { tf32: true }).tf32).toBe(true);
+  expect(() => resumedConfiguration('last.safetensors', info, { deterministic: true })).toThrow(
+    '--deterministic true: the checkpoint has false',
+  );
+  const { tf32, deterministic, ...older } = made;
+  const before = { configuration: older } as unknown as CheckpointInfo;
+  expect(resumedConfiguration('last.safetensors', before, {})).toMatchObject({ tf32: false, deterministic: false });
+});

@@ -43,13 +43,31 @@ int attribute(cudaDeviceAttr what, int ordinal) {
 
 std::string version(int number) { return std::to_string(number / 1000) + "." + std::to_string(number % 1000 / 10); }
 
+std::string driver_version() {
+  int driver = 0;
+  check(cudaDriverGetVersion(&driver), "cudaDriverGetVersion");
+  return version(driver);
+}
+
 void expect_device(int ordinal) {
   int count = 0;
   expect_driver();
-  check(cudaGetDeviceCount(&count), "cudaGetDeviceCount");
+  const cudaError_t status = cudaGetDeviceCount(&count);
+  if (status == cudaErrorInsufficientDriver) {
+    throw Error(ErrorCode::device, "the driver is for CUDA " + driver_version() + ", this build for CUDA " +
+                                       version(CUDART_VERSION) +
+                                       "; install a newer driver: https://www.nvidia.com/drivers");
+  }
+  if (status != cudaErrorNoDevice) check(status, "cudaGetDeviceCount");
   if (ordinal < count) return;
-  throw Error(ErrorCode::device, "there is no device cuda:" + std::to_string(ordinal) + ": this machine has " +
-                                     std::to_string(count) + (count == 1 ? " GPU" : " GPUs"));
+  if (count == 0) {
+    throw Error(ErrorCode::device,
+                "the driver sees no GPU; `nvidia-smi` shows what it sees, CUDA_VISIBLE_DEVICES may hide one; "
+                "or use the device 'cpu'");
+  }
+  throw Error(ErrorCode::device, "the driver sees " + std::to_string(count) + (count == 1 ? " GPU" : " GPUs") +
+                                     "; use 'cuda:0'" +
+                                     (count == 1 ? "" : " to 'cuda:" + std::to_string(count - 1) + "'"));
 }
 
 Cuda describe_device(const BackendOptions& options) {
@@ -67,7 +85,7 @@ Cuda describe_device(const BackendOptions& options) {
   if (cuda.compute_capability >= least_capability) return cuda;
   throw Error(ErrorCode::device, cuda.name + " has compute capability " + std::to_string(cuda.compute_capability / 10) +
                                      "." + std::to_string(cuda.compute_capability % 10) +
-                                     "; node-cudnn needs 8.0 (Ampere) or later");
+                                     "; node-cudnn needs 8.0 (Ampere) or later; or use the device 'cpu'");
 }
 
 // What the runtime gives by handle, given back in the order that it wants.
@@ -112,11 +130,10 @@ class CudaBackend final : public Backend {
   }
 
   std::string description() const override {
-    int driver = 0, runtime = 0;
-    check(cudaDriverGetVersion(&driver), "cudaDriverGetVersion");
+    int runtime = 0;
     check(cudaRuntimeGetVersion(&runtime), "cudaRuntimeGetVersion");
     return cuda_.name + " (sm_" + std::to_string(cuda_.compute_capability) + "), CUDA " + version(runtime) +
-           ", driver for CUDA " + version(driver) + ", " + libraries_->versions() +
+           ", driver for CUDA " + driver_version() + ", " + libraries_->versions() + (cuda_.tf32 ? ", tf32" : "") +
            (cuda_.deterministic ? ", deterministic" : "");
   }
 

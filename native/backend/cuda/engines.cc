@@ -131,7 +131,7 @@ void EngineCache::keep(const std::string& problem, const std::string& candidate)
 
 Engines::Engines(Cuda& cuda, const BackendOptions& options)
     : cuda_(cuda),
-      measure_(options.measure_engines),
+      measure_(options.measure_engines && !options.deterministic),  // two measurements may choose differently
       cache_(options.engine_cache.empty() ? user_cache() : std::filesystem::path(options.engine_cache),
              signature(cuda)) {}
 
