@@ -1,24 +1,19 @@
 // GoogLeNet with local response normalisation and without BN (Szegedy et al. 2014, table 1): what the batch-normalisation
 // paper starts from. Names of parameters in torchvision's way.
 import { checkOptions, type Value } from '../graph/index.ts';
-import { Dropout, GlobalAvgPool, Linear, LocalResponseNorm, MaxPool2d, Sequential } from '../nn/index.ts';
-import { Classifier, replaceLayer } from './classifier.ts';
-import { AuxiliaryHead, type ConvUnit, convUnit, Mixed } from './inception.ts';
+import { LocalResponseNorm, MaxPool2d, Sequential } from '../nn/index.ts';
+import {
+  type ConvUnit,
+  convUnit,
+  Inception,
+  type InceptionOptions,
+  inceptionOptions,
+  Mixed,
+  type Widths,
+} from './inception.ts';
 
-export interface InceptionV1Options {
-  /** Default 1000. */
-  readonly numClasses?: number;
-  /** Default 3. */
-  readonly inChannels?: number;
-  /** In front of the last layer. Default 0.4. */
-  readonly dropout?: number;
-  /** Heads on 4a and 4d whose losses training adds, each by 0.3. Default false. */
-  readonly auxiliaryHeads?: boolean;
-  /** Of square pictures; only auxiliary heads must know it. Default 224. */
-  readonly imageSize?: number;
-  /** Of the channels of every layer. Default 1. */
-  readonly widthMultiplier?: number;
-}
+/** See InceptionOptions. */
+export type InceptionV1Options = InceptionOptions;
 
 /** 1x1; 3x3 reduction, 3x3; 5x5 reduction, 5x5; projection behind the pool. */
 type Row = readonly [number, number, number, number, number, number];
@@ -55,8 +50,7 @@ function inceptionModule(inChannels: number, [one, three, wide3, five, wide5, pr
 }
 
 /** 7x7/2 64, pool, LRN, 1x1 64, 3x3 192, LRN, pool, then the modules of the table with pools behind 3b and 4e. */
-export class InceptionV1 extends Classifier {
-  readonly headPath = 'fc';
+export class InceptionV1 extends Inception {
   readonly conv1: ConvUnit;
   readonly maxpool1 = pool(2);
   readonly norm1 = norm();
@@ -75,26 +69,21 @@ export class InceptionV1 extends Classifier {
   readonly maxpool4 = pool(2);
   readonly inception5a: Mixed;
   readonly inception5b: Mixed;
-  readonly avgpool = new GlobalAvgPool();
-  readonly dropout: Dropout;
-  readonly fc: Linear;
-  readonly aux1?: AuxiliaryHead;
-  readonly aux2?: AuxiliaryHead;
 
   constructor(options: InceptionV1Options = {}) {
     super();
-    const { numClasses = 1000, inChannels = 3, dropout = 0.4, widthMultiplier = 1 } = options;
+    const { inChannels = 3, widthMultiplier = 1 } = options;
     const scale = (channels: number) => Math.max(1, Math.round(channels * widthMultiplier));
     this.conv1 = convUnit(inChannels, scale(64), 7, style, 2);
     this.conv2 = convUnit(scale(64), scale(64), 1, style);
     this.conv3 = convUnit(scale(64), scale(192), 3, style);
     let width = scale(192);
-    const widths = new Map<string, number>();
+    const widths: Partial<Record<keyof typeof rows, number>> = {};
     const next = (name: keyof typeof rows) => {
       const row = rows[name].map(scale) as unknown as Row;
       const module = inceptionModule(width, row);
       width = row[0] + row[2] + row[4] + row[5];
-      widths.set(name, width);
+      widths[name] = width;
       return module;
     };
     this.inception3a = next('inception3a');
@@ -106,44 +95,21 @@ export class InceptionV1 extends Classifier {
     this.inception4e = next('inception4e');
     this.inception5a = next('inception5a');
     this.inception5b = next('inception5b');
-    this.dropout = new Dropout(dropout);
-    this.fc = new Linear(width, numClasses);
-    if (!options.auxiliaryHeads) return;
-    const map = Math.ceil((options.imageSize ?? 224) / 16);
-    const head = (name: string) => new AuxiliaryHead(widths.get(name) as number, numClasses, map, 0.7, style);
-    this.aux1 = head('inception4a');
-    this.aux2 = head('inception4d');
-  }
-
-  override get endPoints(): string[] {
-    return super.endPoints.filter((name) => !name.startsWith('aux'));
-  }
-
-  override get auxiliary(): Readonly<Record<string, number>> {
-    return this.aux1 ? { aux1: 0.3, aux2: 0.3 } : {};
-  }
-
-  override replaceHead(numClasses: number): this {
-    for (const head of Object.keys(this.auxiliary)) replaceLayer(this, `${head}.fc2`, numClasses);
-    return super.replaceHead(numClasses);
+    this.addTail(widths as Widths, style, { dropout: 0.4, ...options });
   }
 
   override forward(x: Value): Value {
-    const { training } = x.graph;
     const first = this.norm1.call(this.maxpool1.call(this.conv1.call(x)));
     const stem = this.maxpool2.call(this.norm2.call(this.conv3.call(this.conv2.call(first))));
     const a = this.inception4a.call(this.maxpool3.call(this.inception3b.call(this.inception3a.call(stem))));
-    if (training) this.aux1?.call(a);
     const d = this.inception4d.call(this.inception4c.call(this.inception4b.call(a)));
-    if (training) this.aux2?.call(d);
     const e = this.maxpool4.call(this.inception4e.call(d));
     const y = this.inception5b.call(this.inception5a.call(e));
-    return this.fc.call(this.dropout.call(this.avgpool.call(y)));
+    return this.tail(y, { a, d });
   }
 }
 
 export function inceptionV1(options: InceptionV1Options = {}): InceptionV1 {
-  const known = ['numClasses', 'inChannels', 'dropout', 'auxiliaryHeads', 'imageSize', 'widthMultiplier'];
-  checkOptions('inceptionV1', options, known);
+  checkOptions('inceptionV1', options, inceptionOptions);
   return new InceptionV1(options);
 }

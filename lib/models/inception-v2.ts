@@ -1,37 +1,25 @@
 // Inception-v2, "BN-Inception": Ioffe and Szegedy 2015, figure 5 of the appendix. Names of parameters in torchvision's way.
 import { ArgumentError, checkOptions, type Value } from '../graph/index.ts';
+import { AvgPool2d, MaxPool2d, type Module, SeparableConv2d, Sequential } from '../nn/index.ts';
 import {
-  AvgPool2d,
-  Dropout,
-  GlobalAvgPool,
-  Linear,
-  MaxPool2d,
-  type Module,
-  SeparableConv2d,
-  Sequential,
-} from '../nn/index.ts';
-import { Classifier, replaceLayer } from './classifier.ts';
-import { type Activation, AuxiliaryHead, ConvUnit, convUnit, Mixed, type Style } from './inception.ts';
+  type Activation,
+  ConvUnit,
+  convUnit,
+  Inception,
+  type InceptionOptions,
+  inceptionOptions,
+  Mixed,
+  type Style,
+  type Widths,
+} from './inception.ts';
 
-export interface InceptionV2Options {
-  /** Default 1000. */
-  readonly numClasses?: number;
-  /** Default 3. */
-  readonly inChannels?: number;
+export interface InceptionV2Options extends InceptionOptions {
   /** The first convolution: dense (paper, default) or separable with depth multiplier 8, bias and no BN (tf-slim). */
   readonly stem?: 'dense' | 'separable';
   /** 'tfslim': projections of 96 in 4c and 4d, running statistics moved by 0.0003. Default 'paper'. */
   readonly variant?: 'paper' | 'tfslim';
   /** Default 'relu'. */
   readonly activation?: Activation;
-  /** In front of the last layer. Default 0.2. */
-  readonly dropout?: number;
-  /** Heads on 4a and 4d whose losses training adds, each by 0.3. Default false. */
-  readonly auxiliaryHeads?: boolean;
-  /** Of square pictures; only auxiliary heads must know it. Default 224. */
-  readonly imageSize?: number;
-  /** Of the channels of every layer. Default 1. */
-  readonly widthMultiplier?: number;
 }
 
 interface Row {
@@ -87,8 +75,7 @@ function widthOf({ one = 0, three, double, projection }: Row, inChannels: number
 }
 
 /** 7x7/2 64, pool, 1x1 64, 3x3 192, pool, then the modules of the table, 28x28 to 7x7 for pictures of 224x224. */
-export class InceptionV2 extends Classifier {
-  readonly headPath = 'fc';
+export class InceptionV2 extends Inception {
   readonly conv1: ConvUnit;
   readonly maxpool1 = padded(MaxPool2d, 2);
   readonly conv2: ConvUnit;
@@ -104,29 +91,23 @@ export class InceptionV2 extends Classifier {
   readonly inception4e: Mixed;
   readonly inception5a: Mixed;
   readonly inception5b: Mixed;
-  readonly avgpool = new GlobalAvgPool();
-  readonly dropout: Dropout;
-  readonly fc: Linear;
-  readonly aux1?: AuxiliaryHead;
-  readonly aux2?: AuxiliaryHead;
 
   constructor(options: InceptionV2Options = {}) {
     super();
-    const { numClasses = 1000, inChannels = 3, variant = 'paper', activation = 'relu' } = options;
-    const { dropout = 0.2, widthMultiplier = 1 } = options;
+    const { inChannels = 3, variant = 'paper', activation = 'relu', widthMultiplier = 1 } = options;
     const scale = (channels: number) => Math.max(1, Math.round(channels * widthMultiplier));
     const style = { activation, norm: { eps: 1e-3, momentum: variant === 'tfslim' ? 0.0003 : 0.1 } };
     this.conv1 = stem(inChannels, scale(64), style, options.stem ?? 'dense');
     this.conv2 = convUnit(scale(64), scale(64), 1, style);
     this.conv3 = convUnit(scale(64), scale(192), 3, style);
     let width = scale(192);
-    const widths = new Map<string, number>();
+    const widths: Partial<Record<keyof typeof rows, number>> = {};
     const next = (name: keyof typeof rows) => {
       const projection = variant === 'tfslim' ? tfslimProjections[name] : undefined;
       const row: Row = { ...rows[name], ...(projection && { projection }) };
       const module = inceptionModule(width, row, scale, style);
       width = widthOf(row, width, scale);
-      widths.set(name, width);
+      widths[name] = width;
       return module;
     };
     this.inception3a = next('inception3a');
@@ -139,38 +120,16 @@ export class InceptionV2 extends Classifier {
     this.inception4e = next('inception4e');
     this.inception5a = next('inception5a');
     this.inception5b = next('inception5b');
-    this.dropout = new Dropout(dropout);
-    this.fc = new Linear(width, numClasses);
-    if (!options.auxiliaryHeads) return;
-    const map = Math.ceil((options.imageSize ?? 224) / 16);
-    const head = (name: string) => new AuxiliaryHead(widths.get(name) as number, numClasses, map, 0.7, style);
-    this.aux1 = head('inception4a');
-    this.aux2 = head('inception4d');
-  }
-
-  override get endPoints(): string[] {
-    return super.endPoints.filter((name) => !name.startsWith('aux'));
-  }
-
-  override get auxiliary(): Readonly<Record<string, number>> {
-    return this.aux1 ? { aux1: 0.3, aux2: 0.3 } : {};
-  }
-
-  override replaceHead(numClasses: number): this {
-    for (const head of Object.keys(this.auxiliary)) replaceLayer(this, `${head}.fc2`, numClasses);
-    return super.replaceHead(numClasses);
+    this.addTail(widths as Widths, style, { dropout: 0.2, ...options });
   }
 
   override forward(x: Value): Value {
-    const { training } = x.graph;
     const stem = this.conv3.call(this.conv2.call(this.maxpool1.call(this.conv1.call(x))));
     const three = this.inception3c.call(this.inception3b.call(this.inception3a.call(this.maxpool2.call(stem))));
     const a = this.inception4a.call(three);
-    if (training) this.aux1?.call(a);
     const d = this.inception4d.call(this.inception4c.call(this.inception4b.call(a)));
-    if (training) this.aux2?.call(d);
     const y = this.inception5b.call(this.inception5a.call(this.inception4e.call(d)));
-    return this.fc.call(this.dropout.call(this.avgpool.call(y)));
+    return this.tail(y, { a, d });
   }
 }
 
@@ -190,8 +149,7 @@ const choices = {
 } as const;
 
 export function inceptionV2(options: InceptionV2Options = {}): InceptionV2 {
-  const others = ['numClasses', 'inChannels', 'dropout', 'auxiliaryHeads', 'imageSize', 'widthMultiplier'];
-  checkOptions('inceptionV2', options, [...Object.keys(choices), ...others]);
+  checkOptions('inceptionV2', options, [...Object.keys(choices), ...inceptionOptions]);
   for (const [name, allowed] of Object.entries(choices)) {
     const value = options[name as keyof typeof choices];
     if (value === undefined || (allowed as readonly string[]).includes(value)) continue;

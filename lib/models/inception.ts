@@ -1,4 +1,4 @@
-// What the Inception networks are built from. Names of children as in torchvision.
+// What the Inception networks are built from, and what both end in. Names of children as in torchvision.
 import type { Value } from '../graph/index.ts';
 import {
   AvgPool2d,
@@ -7,12 +7,14 @@ import {
   Conv2d,
   Dropout,
   Flatten,
+  GlobalAvgPool,
   Linear,
   Module,
   ReLU,
   Sigmoid,
 } from '../nn/index.ts';
 import { concat } from '../ops/index.ts';
+import { Classifier, replaceLayer } from './classifier.ts';
 
 export type Activation = 'relu' | 'sigmoid';
 
@@ -71,7 +73,7 @@ export class Mixed extends Module {
   }
 }
 
-/** 5x5/3 average pool, 1x1 to 128, fully connected to 1024, dropout 0.7, linear (Szegedy et al. 2014, section 5). */
+/** 5x5/3 average pool, 1x1 to 128, fully connected to 1024, dropout, linear (Szegedy et al. 2014, section 5). */
 export class AuxiliaryHead extends Module {
   readonly pool = new AvgPool2d(5, { stride: 3 });
   readonly conv: ConvUnit;
@@ -94,5 +96,79 @@ export class AuxiliaryHead extends Module {
   override forward(x: Value): Value {
     const y = this.flatten.call(this.conv.call(this.pool.call(x)));
     return this.fc2.call(this.dropout.call(this.activation.call(this.fc1.call(y))));
+  }
+}
+
+/** What the options of both networks have in common. */
+export interface InceptionOptions {
+  /** Default 1000. */
+  readonly numClasses?: number;
+  /** Default 3. */
+  readonly inChannels?: number;
+  /** In front of the last layer. Default 0.4 in Inception-v1, 0.2 in Inception-v2. */
+  readonly dropout?: number;
+  /** Heads on 4a and 4d whose losses training adds, each by 0.3. Default false. */
+  readonly auxiliaryHeads?: boolean;
+  /** In front of the last layer of each head. Default 0.7. */
+  readonly dropoutAux?: number;
+  /** Of square pictures; only auxiliary heads must know it. Default 224. */
+  readonly imageSize?: number;
+  /** Of the channels of every layer. Default 1. */
+  readonly widthMultiplier?: number;
+}
+
+export const inceptionOptions: readonly (keyof InceptionOptions)[] = [
+  ...(['numClasses', 'inChannels', 'dropout', 'auxiliaryHeads', 'dropoutAux', 'imageSize'] as const),
+  'widthMultiplier',
+];
+
+/** Channels that come out of the modules that something hangs on. */
+export interface Widths {
+  readonly inception4a: number;
+  readonly inception4d: number;
+  readonly inception5b: number;
+}
+
+/** Mean over the map, dropout, logits; and on request two heads, which only training graphs have. */
+export abstract class Inception extends Classifier {
+  readonly headPath = 'fc';
+  // Declared, not defined: addTail() makes them behind the trunk, where parameters and end points have their place.
+  declare readonly avgpool: GlobalAvgPool;
+  declare readonly dropout: Dropout;
+  declare readonly fc: Linear;
+  declare readonly aux1?: AuxiliaryHead;
+  declare readonly aux2?: AuxiliaryHead;
+
+  /** The last thing a constructor does. */
+  protected addTail(widths: Widths, style: Style, options: InceptionOptions & { readonly dropout: number }): void {
+    const { numClasses = 1000, dropout, auxiliaryHeads = false, dropoutAux = 0.7, imageSize = 224 } = options;
+    const fc = new Linear(widths.inception5b, numClasses);
+    Object.assign(this, { avgpool: new GlobalAvgPool(), dropout: new Dropout(dropout), fc });
+    if (!auxiliaryHeads) return;
+    const map = Math.ceil(imageSize / 16);
+    const head = (inChannels: number) => new AuxiliaryHead(inChannels, numClasses, map, dropoutAux, style);
+    Object.assign(this, { aux1: head(widths.inception4a), aux2: head(widths.inception4d) });
+  }
+
+  /** Logits of what the trunk gives; `a` and `d` come from 4a and 4d. */
+  protected tail(y: Value, { a, d }: { readonly a: Value; readonly d: Value }): Value {
+    if (y.graph.training) {
+      this.aux1?.call(a);
+      this.aux2?.call(d);
+    }
+    return this.fc.call(this.dropout.call(this.avgpool.call(y)));
+  }
+
+  override get endPoints(): string[] {
+    return super.endPoints.filter((name) => !name.startsWith('aux'));
+  }
+
+  override get auxiliary(): Readonly<Record<string, number>> {
+    return this.aux1 ? { aux1: 0.3, aux2: 0.3 } : {};
+  }
+
+  override replaceHead(numClasses: number): this {
+    for (const head of Object.keys(this.auxiliary)) replaceLayer(this, `${head}.fc2`, numClasses);
+    return super.replaceHead(numClasses);
   }
 }

@@ -75,7 +75,7 @@ export function trainingGraph(options: TrainingStepOptions): Graph {
 }
 
 /** Of the logits, and of the model's auxiliary heads by their weights. */
-function lossOf(logits: Value, labels: Value, { auxiliary }: Module, smoothing: number): Value {
+export function lossOf(logits: Value, labels: Value, { auxiliary }: Module, smoothing: number): Value {
   const loss = softmaxCrossEntropy(logits, labels, { smoothing });
   const heads = Object.entries(auxiliary);
   if (heads.length === 0) return loss;
