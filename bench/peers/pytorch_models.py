@@ -300,24 +300,44 @@ class Branches(nn.Module):
         return torch.cat([branch(x) for branch in self.children()], 1)
 
 
-class Inception(nn.Module):
-    """Inception-v2 (BN-Inception), or with version=1 GoogLeNet with LRN; `width` multiplies the channels."""
+class Head(nn.Module):
+    """An auxiliary head without its dropout: 5x5/3 average pool, 1x1 to 128, fully connected to 1024, linear."""
 
-    def __init__(self, version=2, num_classes=1000, width=1, separable=False, tfslim=False, act=F.relu):
+    def __init__(self, inputs, num_classes, map, unit, act):
         super().__init__()
-        self.version = version
+        self.act = act
+        self.conv = unit(inputs, 128, 1)
+        self.fc1 = nn.Linear(128 * ((map - 5) // 3 + 1) ** 2, 1024)
+        self.fc2 = nn.Linear(1024, num_classes)
+
+    def forward(self, x):
+        return self.fc2(self.act(self.fc1(self.conv(F.avg_pool2d(x, 5, 3)).flatten(1))))
+
+
+class Inception(nn.Module):
+    """Inception-v2 (BN-Inception), or with version=1 GoogLeNet with LRN; `width` multiplies the channels. With the size
+    of the pictures as `heads` it has auxiliary ones, and answers [logits, aux1, aux2] in training.
+    """
+
+    def __init__(self, version=2, num_classes=1000, width=1, separable=False, tfslim=False, act=F.relu, heads=None):
+        super().__init__()
+        self.version, self.heads = version, heads
         unit = partial(Unit, norm=version == 2, act=act)
         scale = lambda channels: round(channels * width)  # noqa: E731
         self.conv1 = Unit(3, scale(64), 7, 2, version == 2 and not separable, act, separable)  # tf-slim: no BN there
         self.conv2 = unit(scale(64), scale(64), 1)
         self.conv3 = unit(scale(64), scale(192), 3)
-        inputs = scale(192)
+        inputs, widths = scale(192), {}
         for name, row in (V2_ROWS if version == 2 else V1_ROWS).items():
             if tfslim and name in ("4c", "4d"):
                 row = (*row[:4], 96)
             module, inputs = (self.mixed2 if version == 2 else self.mixed1)(inputs, row, unit, scale)
             setattr(self, f"inception{name}", module)
+            widths[name] = inputs
         self.fc = nn.Linear(inputs, num_classes)
+        if heads:
+            self.aux1 = Head(widths["4a"], num_classes, -(-heads // 16), unit, act)
+            self.aux2 = Head(widths["4d"], num_classes, -(-heads // 16), unit, act)
 
     @staticmethod
     def mixed2(inputs, row, unit, s):
@@ -354,7 +374,12 @@ class Inception(nn.Module):
             if self.version == 1 and name in ("4a", "5a"):
                 x = same_pool(x, 3, 2)
             x = getattr(self, f"inception{name}")(x)
-        return self.fc(x.mean((2, 3)))
+            if name == "4a" and self.heads and self.training:
+                aux1 = self.aux1(x)
+            if name == "4d" and self.heads and self.training:
+                aux2 = self.aux2(x)
+        logits = self.fc(x.mean((2, 3)))
+        return [logits, aux1, aux2] if self.heads and self.training else logits
 
 
 def initialise(module):

@@ -105,6 +105,9 @@ CASES = {
     ),
     "inception-v2-sigmoid": (lambda: pytorch_models.Inception(2, CLASSES, 0.125, act=torch.sigmoid), (4, 3, 65, 65)),
     "inception-v1": (lambda: pytorch_models.Inception(1, CLASSES, 0.125), (4, 3, 65, 65)),
+    # The smallest pictures that heads take, and the smallest that give them more than one window to flatten.
+    "inception-v1-heads": (lambda: pytorch_models.Inception(1, CLASSES, 0.125, heads=65), (4, 3, 65, 65)),
+    "inception-v2-heads": (lambda: pytorch_models.Inception(2, CLASSES, 0.125, heads=113), (4, 3, 113, 113)),
     "highway19": (Highway19, (4, 3, 17, 17)),
     "sigmoid-mlp": (lambda: SigmoidMlp(False), (4, 1, 28, 28)),
     "sigmoid-mlp-bn": (lambda: SigmoidMlp(True), (4, 1, 28, 28)),
@@ -129,20 +132,31 @@ def inputs(shape):
     return x, torch.arange(shape[0]) % CLASSES
 
 
+def outputs(model, x):
+    """Logits, and those of auxiliary heads."""
+    found = model(x)
+    return found if isinstance(found, list) else [found]
+
+
 def answers(make, shape):
     model = build(make)
     x, labels = inputs(shape)
     with torch.no_grad():
         evaluation = model.eval()(x)
-    logits = model.train()(x)
+    logits, *heads = outputs(model.train(), x)
     loss = F.cross_entropy(logits.flatten(2).mean(2) if logits.ndim == 4 else logits, labels)
+    loss = loss + sum(0.3 * F.cross_entropy(head, labels) for head in heads)
     loss.backward()
+    single = outputs(build(make).float().train(), x.float())
+    errors = [generate.relative(found.detach(), truth.detach()) for found, truth in zip(single, [logits, *heads])]
+    names = [f"aux{i + 1}" for i in range(len(heads))]
     return {
         "shape": shape,
         "evaluation": evaluation.reshape(-1).tolist(),
         "logits": logits.detach().reshape(-1).tolist(),
+        **({"heads": {name: head.detach().reshape(-1).tolist() for name, head in zip(names, heads)}} if heads else {}),
         "loss": loss.item(),
-        "peerErrors": {"logits": generate.relative(build(make).float().train()(x.float()).detach(), logits.detach())},
+        "peerErrors": dict(zip(["logits", *names], errors)),
         "gradients": {key: generate.sample(key, p.grad) for key, p in model.named_parameters()},
     }
 

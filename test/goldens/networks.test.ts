@@ -1,6 +1,6 @@
 // Every network of lib/models against PyTorch in float64 (see networks.py): the same weights, inputs and labels.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Graph, gradient, type HostArray, hostArrayOf } from '../../lib/graph/index.ts';
+import { Graph, gradient, type HostArray, hostArrayOf, type Value } from '../../lib/graph/index.ts';
 import {
   cifarPlain,
   highway19,
@@ -12,8 +12,9 @@ import {
   sigmoidMlp,
 } from '../../lib/models/index.ts';
 import type { Module } from '../../lib/nn/index.ts';
-import { globalAvgPool, softmaxCrossEntropy } from '../../lib/ops/index.ts';
+import { globalAvgPool } from '../../lib/ops/index.ts';
 import { compile, Device, type Program, variablesOf } from '../../lib/program.ts';
+import { lossOf } from '../../lib/train/step.ts';
 import { golden } from './images.ts';
 import { distance, initialWeights, type Sample, sample, uniform } from './weights.ts';
 
@@ -21,15 +22,18 @@ interface Golden {
   readonly shape: readonly [number, number, number, number];
   readonly evaluation: readonly number[];
   readonly logits: readonly number[];
+  /** Logits of auxiliary heads by name. */
+  readonly heads?: Readonly<Record<string, readonly number[]>>;
   readonly loss: number;
-  /** Of PyTorch's own float32, relative to the 2-norm. */
-  readonly peerErrors: { readonly logits: number };
+  /** Of PyTorch's own float32, relative to the 2-norm: of logits and heads. */
+  readonly peerErrors: Readonly<Record<string, number>>;
   readonly gradients: Readonly<Record<string, Sample>>;
 }
 
 const numClasses = 7;
 const small = { numClasses, widthMultiplier: 0.25 };
 const inception = { numClasses, widthMultiplier: 0.125, dropout: 0 };
+const heads = { ...inception, auxiliaryHeads: true, dropoutAux: 0 };
 
 const cases: Readonly<Record<string, () => Module>> = {
   'resnet-basic': () => new ResNet('basic', [1, 2, 1, 1], small),
@@ -42,6 +46,8 @@ const cases: Readonly<Record<string, () => Module>> = {
   'inception-v2-tfslim': () => inceptionV2({ ...inception, variant: 'tfslim', stem: 'separable' }),
   'inception-v2-sigmoid': () => inceptionV2({ ...inception, activation: 'sigmoid' }),
   'inception-v1': () => inceptionV1(inception),
+  'inception-v1-heads': () => inceptionV1({ ...heads, imageSize: 65 }),
+  'inception-v2-heads': () => inceptionV2({ ...heads, imageSize: 113 }),
   highway19: () => highway19(small),
   'sigmoid-mlp': () => sigmoidMlp({ numClasses }),
   'sigmoid-mlp-bn': () => sigmoidMlp({ numClasses, batchNorm: true }),
@@ -84,8 +90,10 @@ async function check(device: Device, name: string, dtype: Precision): Promise<vo
   expectNear('evaluation', relative(evaluated.get('logits'), truth.evaluation), tolerance.logits);
   const trained = await answers(device, model, truth.shape, new Graph({ dtype, training: true }), parameters);
   // Deep batch normalisation over few values makes rounding grow; PyTorch's float32 says by how much.
-  const grown = dtype === 'float32' ? Math.max(tolerance.logits, 3 * truth.peerErrors.logits) : tolerance.logits;
-  expectNear('logits', relative(trained.get('logits'), truth.logits), grown);
+  for (const [head, wanted] of Object.entries({ logits: truth.logits, ...truth.heads })) {
+    const grown = dtype === 'float32' ? 3 * (truth.peerErrors[head] as number) : 0;
+    expectNear(head, relative(trained.get(head), wanted), Math.max(tolerance.logits, grown));
+  }
   expectNear('loss', relative(trained.get('loss'), [truth.loss]), tolerance.loss);
   expect(parameters.toSorted()).toEqual(Object.keys(truth.gradients).toSorted());
   const largest = Math.max(...Object.values(truth.gradients).map(({ norm }) => norm));
@@ -105,7 +113,7 @@ function gradientError(name: string, found: HostArray, truth: Sample, largest: n
   return truth.norm < 1e-12 * largest ? ours.norm / largest : distance(ours, truth, found.length);
 }
 
-/** Logits, loss and the gradients of these parameters after one step. */
+/** Logits, in training graphs those of heads, the loss and the gradients of these parameters too, after one step. */
 async function answers(
   device: Device,
   model: Module,
@@ -115,17 +123,13 @@ async function answers(
 ): Promise<Map<string, HostArray>> {
   const x = graph.input('x', { shape, format: 'activation' });
   const labels = graph.input('labels', { shape: [shape[0]], dtype: 'int32' });
-  const logits = graph.name(model.call(x), 'logits');
-  const perImage = logits.shape.length === 4 ? globalAvgPool(logits) : logits;
-  const loss = graph.name(softmaxCrossEntropy(perImage, labels), 'loss');
-  const wanted = parameters.map((name) => graph.find(name));
-  const gradients = wanted.length > 0 ? gradient(loss, wanted).map((value) => value.name) : [];
+  graph.name(model.call(x), 'logits');
+  const keep = graph.training ? withGradients(graph, model, labels, parameters) : ['logits'];
   const state = await device.createState(variablesOf(graph));
   for (const name of state.names) {
     const spec = state.spec(name);
     await state.write(name, hostArrayOf(spec.dtype).from(initialWeights(name, spec.shape)));
   }
-  const keep = ['logits', 'loss', ...gradients];
   const program = await compile(graph, { device, state, keep });
   await program.step({
     x: hostArrayOf(graph.dtype).from(uniform('x', shape)),
@@ -135,6 +139,18 @@ async function answers(
   program.close();
   state.close();
   return found;
+}
+
+/** Adds the loss and the gradients of these parameters; what a step is to keep. */
+function withGradients(graph: Graph, model: Module, labels: Value, parameters: readonly string[]): string[] {
+  const logits = graph.find('logits');
+  const perImage = logits.shape.length === 4 ? globalAvgPool(logits) : logits;
+  const loss = graph.name(lossOf(perImage, labels, model, 0), 'loss');
+  const gradients = gradient(
+    loss,
+    parameters.map((name) => graph.find(name)),
+  );
+  return ['logits', ...Object.keys(model.auxiliary), 'loss', ...gradients.map(({ name }) => name)];
 }
 
 async function fetched(program: Program, names: readonly string[]): Promise<Map<string, HostArray>> {
