@@ -26,8 +26,8 @@ def parameter_names():
 
 
 def parameter_counts():
-    """Of the networks of torchvision and timm: how many numbers, and a digest of every name and shape in order."""
-    models = ["resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "resnetv2_50", "resnetv2_101"]
+    """Of PyTorch's networks: how many numbers, and a digest of every name and shape in order."""
+    models = ["resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "resnetv2_50", "resnetv2_101", "resnet200-v2"]
     return {name: count(build(name)) for name in models}
 
 

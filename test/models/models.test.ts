@@ -2,7 +2,15 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { elements, Graph } from '../../lib/graph/index.ts';
-import { cifarResNet, createModel, inceptionV2, modelDefaults, modelNames, resnet50 } from '../../lib/models/index.ts';
+import {
+  cifarResNet,
+  createModel,
+  inceptionV1,
+  inceptionV2,
+  modelDefaults,
+  modelNames,
+  resnet50,
+} from '../../lib/models/index.ts';
 import { type Module, summarise } from '../../lib/nn/index.ts';
 
 interface Count {
@@ -45,10 +53,26 @@ describe('parameters', () => {
     // Keras Applications, ResNet50V2 and ResNet101V2, "Trainable params": tf-slim's networks with their biases.
     ['resnet50-v2', 25_568_360],
     ['resnet101-v2', 44_577_896],
+    // tf-slim publishes no weights of resnet_v2_200; its units (nets/resnet_v2.py: 3, 24, 36, 3) counted by PyTorch.
+    ['resnet200-v2', 64_726_120],
     // Caffe's bvlc_googlenet without its training heads.
     ['inception-v1', 6_998_552],
   ])('of %s number %i as published', (name, parameters) => {
     expect(countOf(name)).toBe(parameters);
+  });
+
+  it('of inception-v1 with its heads number 13,378,280, as in Caffe', () => {
+    expect(summarise(inceptionV1({ auxiliaryHeads: true }), [1, 3, 224, 224]).parameters).toBe(13_378_280);
+  });
+
+  // Its heads are those of GoogLeNet with BN (two numbers a channel) in the place of the convolution's bias.
+  it.each([
+    ['aux1', 576],
+    ['aux2', 608],
+  ])('of the head %s of inception-v2 follow from its definition', (name, channels) => {
+    const own = inceptionV2({ auxiliaryHeads: true }).namedParameters();
+    const count = own.reduce((sum, [path, { shape }]) => sum + (path.startsWith(`${name}.`) ? elements(shape) : 0), 0);
+    expect(count).toBe(channels * 128 + 2 * 128 + (2048 * 1024 + 1024) + (1024 * 1000 + 1000));
   });
 
   it('of resnet152-v2 with its running statistics number 60,380,648, as Keras Applications counts', () => {
