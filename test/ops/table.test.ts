@@ -2,6 +2,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { Device } from '../../lib/program.ts';
+import { cases } from './cases.ts';
 
 const root = new URL('../../', import.meta.url);
 const rows = readFileSync(new URL('docs/ops.md', root), 'utf8').matchAll(/^\| (\w+) \| `(\w+)` \|/gm);
@@ -16,6 +17,11 @@ afterAll(() => reference.close());
 it('the reference back end has exactly the ops of docs/ops.md', () => {
   const known = [...reference.features].filter((feature) => feature.startsWith('op:'));
   expect(known.sort()).toEqual(table.map(({ op }) => `op:${op}`).sort());
+});
+
+it('every op has a case', () => {
+  const covered = new Set(cases.flatMap(({ nodes }) => nodes.map(({ op }) => op)));
+  expect(table.map(({ op }) => op).filter((op) => !covered.has(op))).toEqual([]);
 });
 
 it('a family has the same file name in every room', () => {

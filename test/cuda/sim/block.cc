@@ -13,6 +13,7 @@
 
 #include "fiber.h"
 #include "include/simulation.h"
+#include "races.h"
 #include "shared.h"
 
 uint3 threadIdx, blockIdx;
@@ -22,6 +23,13 @@ namespace node_cudnn::simulation {
 namespace {
 
 constexpr unsigned warp_lanes = 32;
+// As many threads of one kernel as a sanitizer is shown as different ones: all of two blocks of any size.
+constexpr size_t most_watched = size_t{2} * Limits::threads;
+
+// Places where the threads of one block meet, those of a warp or a barrier in turn: a thread may be one meeting ahead.
+struct Meetings {
+  uint64_t start, barrier[2], warp[Limits::threads / warp_lanes][2];
+};
 
 struct Lane {
   uint64_t value, result;
@@ -31,7 +39,7 @@ struct Lane {
 
 // A warp operation in progress: it completes when every lane of `mask` has arrived.
 struct Warp {
-  unsigned mask = 0, arrived = 0;
+  unsigned mask = 0, arrived = 0, meeting = 0;
   Site site{};
   std::array<Lane, warp_lanes> lanes;
 };
@@ -45,9 +53,12 @@ struct Worker {
 };
 
 // The block that runs. A worker starts one thread after the other; only where a thread has to wait does the next one
-// need a worker of its own, so a kernel without barriers runs on one.
+// need a worker of its own, so a kernel without barriers runs on one. Where races are looked for, no worker is used
+// twice in a kernel as long as there are others: it is one and the same thread to the sanitizer.
 class Block {
  public:
+  void begin_kernel();
+  void end_kernel();
   void run(dim3 shape, uint64_t seed, const std::function<void()>& thread);
   void play();  // the body of a worker
   int barrier(Vote vote, bool predicate, Site site);
@@ -68,19 +79,25 @@ class Block {
   void wait(Site site);
   void wake(int worker) { ready_.push_back(worker); }
   void shuffle_ready(size_t from);
+  void open_barrier(Vote vote);
+  Meetings& meetings() { return *meetings_.back(); }
   std::string describe_waiting() const;
   void place(unsigned thread) const;
   void complete(Warp& warp, bool vote);
 
   SharedMemory shared_;
   std::vector<std::unique_ptr<Worker>> workers_;
-  std::vector<int> idle_;
+  std::deque<int> idle_;
+  size_t taken_ = 0;  // workers, by this kernel
+  std::vector<std::unique_ptr<Meetings>> meetings_;
+  uint64_t end_ = 0;  // where the threads of a kernel meet the host
   const std::function<void()>* thread_ = nullptr;
   std::vector<unsigned> order_;
   std::deque<int> ready_;
   std::vector<Warp> warps_;
   std::vector<int> at_barrier_;
   int votes_ = 0, verdict_ = 0;
+  unsigned barriers_ = 0;
   unsigned count_ = 0, started_ = 0, finished_ = 0;
   int current_ = 0;
   bool shuffled_ = false;
@@ -95,13 +112,23 @@ Block& block() {
 
 void play_block() { block().play(); }
 
+void Block::begin_kernel() { taken_ = 0; }
+
+void Block::end_kernel() {
+  races::acquire(&end_);
+  meetings_.clear();
+}
+
 void Block::run(dim3 shape, uint64_t seed, const std::function<void()>& thread) {
+  if (meetings_.empty() || races::watched()) meetings_.push_back(std::make_unique<Meetings>());
+  races::release(&meetings().start);
   thread_ = &thread;
   count_ = shape.x * shape.y * shape.z;
   started_ = finished_ = 0;
   ready_.clear();
   at_barrier_.clear();
   votes_ = 0;
+  barriers_ = 0;
   warps_.assign((count_ + warp_lanes - 1) / warp_lanes, {});
   order_.resize(count_);
   for (unsigned i = 0; i < count_; ++i) order_[i] = i;
@@ -131,12 +158,13 @@ int Block::pick_worker() {
 }
 
 int Block::fresh_worker() {
-  if (idle_.empty()) {
+  const bool other = races::watched() && taken_++ >= workers_.size() && workers_.size() < most_watched;
+  if (idle_.empty() || other) {
     workers_.push_back(std::make_unique<Worker>(&play_block));
     return static_cast<int>(workers_.size()) - 1;
   }
-  const int worker = idle_.back();
-  idle_.pop_back();
+  const int worker = idle_.front();
+  idle_.pop_front();
   return worker;
 }
 
@@ -152,16 +180,21 @@ void Block::play() {
     while (started_ < count_ && failure_.empty()) {
       worker.thread = order_[started_++];
       place(worker.thread);
+      races::acquire(&meetings().start);
       try {
         (*thread_)();
       } catch (const std::exception& error) {
         failure_ = error.what();
       }
+      races::release(&end_);
       ++finished_;
-      if (shuffled_ && !ready_.empty()) break;
+      if (races::watched() || (shuffled_ && !ready_.empty())) break;
     }
     worker.idle = true;
-    idle_.push_back(static_cast<int>(self));
+    if (races::watched())
+      idle_.push_back(static_cast<int>(self));
+    else
+      idle_.push_front(static_cast<int>(self));
     worker.fiber.leave();
   }
 }
@@ -188,22 +221,24 @@ std::string Block::describe_waiting() const {
 }
 
 int Block::barrier(Vote vote, bool predicate, Site site) {
+  const uint64_t* const meeting = &meetings().barrier[barriers_ % 2];
+  races::release(meeting);
   votes_ += predicate;
   at_barrier_.push_back(current_);
-  if (at_barrier_.size() < count_) {
-    wait(site);
-    return verdict_;
-  }
+  if (at_barrier_.size() == count_) open_barrier(vote);
+  wait(site);
+  races::acquire(meeting);
+  return verdict_;
+}
+
+void Block::open_barrier(Vote vote) {
   verdict_ = vote == Vote::any ? votes_ > 0 : vote == Vote::all ? votes_ == static_cast<int>(count_) : votes_;
   votes_ = 0;
-  const int last = current_;
+  ++barriers_;
   const size_t from = ready_.size();
   for (const int worker : at_barrier_) wake(worker);
   at_barrier_.clear();
   shuffle_ready(from);
-  current_ = last;
-  wait(site);
-  return verdict_;
 }
 
 void Block::complete(Warp& warp, bool vote) {
@@ -221,6 +256,7 @@ void Block::complete(Warp& warp, bool vote) {
   }
   shuffle_ready(from);
   warp.mask = warp.arrived = 0;
+  ++warp.meeting;
 }
 
 uint64_t Block::exchange(unsigned mask, uint64_t value, int source, bool vote, Site site) {
@@ -235,8 +271,11 @@ uint64_t Block::exchange(unsigned mask, uint64_t value, int source, bool vote, S
   warp.site = site;
   warp.arrived |= bit;
   warp.lanes[lane] = {value, 0, source, current_};
+  const uint64_t* const meeting = &meetings().warp[thread / warp_lanes][warp.meeting % 2];
+  races::release(meeting);
   if (warp.arrived == mask) complete(warp, vote);
   wait(site);
+  races::acquire(meeting);
   return warp.lanes[lane].result;
 }
 
@@ -283,12 +322,14 @@ void run_kernel(dim3 grid, dim3 shape, size_t shared_bytes, uint64_t seed, const
   for (size_t i = 0; i < order.size(); ++i) order[i] = i;
   std::mt19937_64 random(seed);
   if (seed != 0) std::shuffle(order.begin(), order.end(), random);
+  block().begin_kernel();
   for (const uint64_t index : order) {
     blockIdx = {static_cast<unsigned>(index % grid.x), static_cast<unsigned>(index / grid.x % grid.y),
                 static_cast<unsigned>(index / grid.x / grid.y)};
     block().shared().begin_block(shared_bytes);
     block().run(shape, seed == 0 ? 0 : random(), thread);
   }
+  block().end_kernel();
 }
 
 }  // namespace node_cudnn::simulation

@@ -6,6 +6,8 @@
 #include <cstring>
 #include <new>
 
+#include "races.h"
+
 #ifdef __SANITIZE_ADDRESS__
 #include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
@@ -55,6 +57,7 @@ node_cudnn_switch_stack:
 struct Fiber::Context {
   Body body;
   char* stack;
+  races::Thread thread;
   void* own;
   void* host = nullptr;
   const void* host_bottom = nullptr;
@@ -66,6 +69,7 @@ struct Fiber::Context {
 struct Fiber::Context {
   Body body;
   char* stack;
+  races::Thread thread;
   ucontext_t own, host;
   const void* host_bottom = nullptr;
   size_t host_size = 0;
@@ -133,6 +137,7 @@ void Fiber::enter() {
   arriving_size = &context_->host_size;
   __sanitizer_start_switch_fiber(&fake, context_->stack, stack_bytes);
 #endif
+  context_->thread.enter();
 #ifdef __x86_64__
   node_cudnn_switch_stack(&context_->host, context_->own);
 #else
@@ -148,6 +153,7 @@ void Fiber::leave() {
   void* fake = nullptr;
   __sanitizer_start_switch_fiber(&fake, context_->host_bottom, context_->host_size);
 #endif
+  context_->thread.leave();
 #ifdef __x86_64__
   node_cudnn_switch_stack(&context_->own, context_->host);
 #else

@@ -2,9 +2,12 @@
 #include <cuda_runtime_api.h>
 
 #include <chrono>
+#include <cstdio>
+#include <cstdlib>
 #include <utility>
 
 #include "control.h"
+#include "memory.h"
 #include "stream.h"
 
 using namespace node_cudnn::simulation;
@@ -22,6 +25,20 @@ double milliseconds_now() {
 
 void reach(cudaEvent_t event, uint64_t count) {
   while (event->reached < count && !event->stream->queue.empty()) run_one(event->stream);
+}
+
+// Whoever gives the last stream back must have given everything else back before.
+void check_leaks() {
+  if (stream_count() != 0) return;
+  const size_t blocks = device_blocks(), pinned = pinned_blocks();
+  const int handles = Counted::alive;
+  if (blocks == 0 && pinned == 0 && handles == 0) return;
+  std::fprintf(
+      stderr,
+      "simulated device: without any stream, but %zu blocks of its memory, %zu of pinned memory, and %d events "
+      "and graphs were never released\n",
+      blocks, pinned, handles);
+  std::abort();
 }
 
 cudaError_t end_capture(cudaStream_t stream, cudaGraph_t* graph) {
@@ -44,6 +61,7 @@ cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) {
 cudaError_t cudaStreamDestroy(cudaStream_t stream) {
   const cudaError_t status = on(stream, cudaErrorUnknown, [&] { return run_device([&] { drain(stream); }); });
   destroy_stream(stream);
+  check_leaks();
   return status;
 }
 cudaError_t cudaStreamSynchronize(cudaStream_t stream) {

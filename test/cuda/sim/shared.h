@@ -24,7 +24,7 @@ class SharedMemory {
 
   static constexpr size_t most_arrays = 32;
   char* arena_;
-  size_t used_ = 0, taken_ = 0;
+  size_t used_, taken_ = 0;
   char* dynamic_ = nullptr;
   Array arrays_[most_arrays];
   size_t count_ = 0;

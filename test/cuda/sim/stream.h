@@ -3,6 +3,7 @@
 
 #include <cuda_runtime_api.h>
 
+#include <atomic>
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -13,6 +14,15 @@ namespace node_cudnn::simulation {
 
 using Work = std::function<void()>;
 using Recorded = std::shared_ptr<std::vector<Work>>;
+
+// Counts those events and graphs that were not destroyed yet.
+struct Counted {
+  Counted() { ++alive; }
+  ~Counted() { --alive; }
+  Counted(const Counted&) = delete;
+  Counted& operator=(const Counted&) = delete;
+  static inline std::atomic<int> alive = 0;
+};
 
 }  // namespace node_cudnn::simulation
 
@@ -25,14 +35,17 @@ struct CUstream_st {
 };
 struct CUgraph_st {
   node_cudnn::simulation::Recorded work;
+  node_cudnn::simulation::Counted counted = {};
 };
 struct CUgraphExec_st {
   node_cudnn::simulation::Recorded work;
+  node_cudnn::simulation::Counted counted = {};
 };
 struct CUevent_st {
   cudaStream_t stream = nullptr;  // where it was recorded last
   uint64_t recorded = 0, reached = 0;
   double milliseconds = 0;  // when it was reached
+  node_cudnn::simulation::Counted counted = {};
 };
 
 namespace node_cudnn::simulation {

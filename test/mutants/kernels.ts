@@ -1,0 +1,181 @@
+// Planted bugs of the kinds that kernels have, each in a real kernel of the CUDA back end or in what surrounds it, and
+// the test on the simulated device that must find it: plain, with blocks and threads shuffled, or under a sanitizer.
+import { cudaOps, type Mutant, type Tests } from './mutant.ts';
+
+const folder = 'native/backend/cuda';
+const shuffled = { settings: 'seed=1' };
+const address = { sanitizer: 'address' } as const;
+const races = (names: string): Tests => {
+  return { file: 'test/cuda/races.test.ts', names, simulation: { sanitizer: 'thread' } };
+};
+const replay = (names?: string): Tests => {
+  return { file: 'test/cuda/replay.test.ts', ...(names && { names }), simulation: {} };
+};
+
+const barriers: readonly Mutant[] = [
+  {
+    bug: 'missing barrier: sums are read before other threads have written theirs',
+    file: `${folder}/global_pool.cu`,
+    find: 'slot(threadIdx.y, k) = sums[k];\n  __syncthreads();',
+    replace: 'slot(threadIdx.y, k) = sums[k];',
+    tests: cudaOps('float32 global_avg_pool '),
+  },
+  {
+    bug: 'missing second barrier: right only where the first thread runs first',
+    file: `${folder}/loss.cu`,
+    find: '  count = block_sum(count);\n',
+    replace: `  NODE_CUDNN_SHARED(int, all, 1);
+  count = block_sum(count);
+  if (threadIdx.x == 0) all[0] = count;
+  count = all[0];\n`,
+    tests: cudaOps('float32 softmax_cross_entropy_grad', shuffled),
+  },
+  {
+    bug: 'a barrier that some threads do not reach',
+    file: `${folder}/global_pool.cu`,
+    find: '  __syncthreads();\n  if (threadIdx.y != 0 || channel >= channels) return;',
+    replace: '  if (threadIdx.y != 0 || channel >= channels) return;\n  __syncthreads();',
+    tests: cudaOps('float32 global_avg_pool '),
+  },
+  {
+    bug: 'lost update: all threads add to one number, without an atomic',
+    file: `${folder}/metrics.cu`,
+    find: '  sum = block_sum(sum);\n  if (threadIdx.x == 0) *count = sum;',
+    replace: '  if (threadIdx.x == 0) *count = 0;\n  __syncthreads();\n  *count += sum;',
+    tests: races('topk_correct'),
+  },
+  {
+    bug: 'two blocks write the same number',
+    file: `${folder}/metrics.cu`,
+    find: 'launch(ring_write_kernel<Word>, 1, 1,',
+    replace: 'launch(ring_write_kernel<Word>, 2, 1,',
+    tests: races('ring_write'),
+  },
+];
+
+const memory: readonly Mutant[] = [
+  {
+    bug: 'shared memory is one column too small',
+    file: `${folder}/flatten.cu`,
+    find: 'NODE_CUDNN_SHARED(T, shared, tile * (tile + 1));',
+    replace: 'NODE_CUDNN_SHARED(T, shared, tile* tile);',
+    tests: cudaOps('float32 flatten', address),
+  },
+  {
+    bug: 'uninitialised shared memory: threads without a pixel leave their place as it was',
+    file: `${folder}/global_pool.cu`,
+    find: 'for (int k = 0; k < V; ++k) slot(threadIdx.y, k) = sums[k];',
+    replace: 'for (int k = 0; k < V && static_cast<int>(threadIdx.y) < plane; ++k) slot(threadIdx.y, k) = sums[k];',
+    tests: cudaOps('float32 global_avg_pool '),
+  },
+  {
+    bug: 'a store outside the device memory: the ring never turns',
+    file: `${folder}/metrics.cu`,
+    find: 'ring[(at % length + length) % length] = *value;',
+    replace: 'ring[at] = *value;',
+    tests: cudaOps('float32 ring_write', address),
+  },
+  {
+    bug: 'vectors are loaded from places that are not aligned',
+    file: `${folder}/concat.cu`,
+    find: '(s.from_begin | s.from_stride | s.to_begin | s.to_stride) % full_vector<T> == 0;',
+    replace: 's.channels > 0;',
+    tests: cudaOps('bfloat16 slice_channels', address),
+  },
+];
+
+const arithmetic: readonly Mutant[] = [
+  {
+    bug: 'a warp leaves its sum in the last lane, and the first one writes',
+    file: `${folder}/loss.cu`,
+    find: '  loss = warp_sum(loss);',
+    replace:
+      '  for (int d = 1; d < warp_size; d *= 2) loss += __shfl_up_sync(all_lanes, loss, d) * (threadIdx.x >= unsigned(d));',
+    tests: cudaOps('float32 softmax_cross_entropy '),
+  },
+  {
+    bug: "stale mask: the first row's stays for all rows",
+    file: `${folder}/batch_norm_grad.cu`,
+    find: '      if constexpr (tail == Tail::add_relu) y = load<V>(in.y + offset);',
+    replace: `      if constexpr (tail == Tail::add_relu) {
+        if (in.y) y = load<V>(in.y + offset);
+        in.y = nullptr;
+      }`,
+    tests: cudaOps('float32 batch_norm_add_relu_grad'),
+  },
+  {
+    bug: 'the stride of a row is right at even sizes only',
+    file: `${folder}/pool.cu`,
+    find: '((int64_t{n} * h.in + i) * w.in + j)',
+    replace: '((int64_t{n} * h.in + i) * (w.in / 2 * 2) + j)',
+    tests: cudaOps('float32 max_pool2d'),
+  },
+  {
+    bug: 'sums are kept in the half type of the inputs',
+    file: `${folder}/bias.cu`,
+    find: 'sums[k].sum += to_float(values.at[k]);',
+    replace: 'sums[k].sum = to_float(from_float<T>(sums[k].sum + to_float(values.at[k])));',
+    tests: cudaOps('bfloat16 bias_grad'),
+  },
+  {
+    bug: 'the tail of a row is not masked',
+    file: `${folder}/loss.cu`,
+    find: 'k < s.classes; k += warp_size) sum +=',
+    replace: 'k < (s.classes + warp_size - 1) / warp_size * warp_size; k += warp_size) sum +=',
+    tests: cudaOps('float32 softmax_cross_entropy '),
+  },
+];
+
+const steps: readonly Mutant[] = [
+  {
+    bug: 'a learning rate by value: every replay has that of the step before the capture',
+    file: `${folder}/sgd.cu`,
+    find: '    const float* scale = first == 2 ? input<float>(a, 1) : nullptr;',
+    replace: `    const float* scale = first == 2 ? input<float>(a, 1) : nullptr;
+    static float baked = 0;
+    cudaStreamCaptureStatus capturing;
+    cudaStreamIsCapturing(cuda.stream, &capturing);
+    if (capturing == cudaStreamCaptureStatusNone)
+      cudaMemcpyAsync(&baked, a.inputs[0], sizeof baked, cudaMemcpyDeviceToHost, cuda.stream);
+    launch(+[](float* rate, float value) { *rate = value; }, 1, 1, 0, cuda.stream, static_cast<float*>(a.inputs[0]),
+           baked);`,
+    tests: replay('without JavaScript'),
+  },
+  {
+    bug: 'an address by value: every program reads the labels of the first',
+    file: `${folder}/loss.cu`,
+    find: 'const auto* labels = input<int32_t>(a, 1);',
+    replace: 'static const auto* labels = input<int32_t>(a, 1);',
+    tests: cudaOps('float32 softmax_cross_entropy '),
+  },
+  {
+    bug: 'the step that is captured is not run',
+    file: `${folder}/step.cc`,
+    find: 'if (replay_ == nullptr) capture();',
+    replace: 'if (replay_ == nullptr) return capture();',
+    tests: replay('learning rates'),
+  },
+  {
+    bug: 'images are taken before the copy stream has brought them',
+    file: `${folder}/transfer.cc`,
+    find: '  check(cudaStreamWaitEvent(compute_, slot.arrived, 0), "cudaStreamWaitEvent");\n',
+    replace: '',
+    tests: replay('learning rates'),
+  },
+  {
+    bug: 'a slot is filled again before the device is done with it',
+    file: `${folder}/transfer.cc`,
+    find: '  check(cudaEventSynchronize(slot.done), "cudaEventSynchronize");\n',
+    replace: '',
+    tests: replay('without JavaScript'),
+  },
+  {
+    bug: 'captured steps are never given back',
+    file: `${folder}/step.cc`,
+    find: 'if (replay_ != nullptr) cudaGraphExecDestroy(replay_);',
+    replace: '',
+    tests: replay('learning rates'),
+  },
+];
+
+export const kernels: readonly Mutant[] = [...barriers, ...memory, ...arithmetic, ...steps];
