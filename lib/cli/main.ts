@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import { readFileSync } from 'node:fs';
 import { helpOf, parse, suggestion, UsageError } from './args.ts';
 import { type Command, outputOf } from './command.ts';
 import { helpOptions } from './common.ts';
@@ -28,15 +29,24 @@ async function overview(): Promise<string> {
     'Commands:',
     ...rows,
     '',
-    'node-cudnn <command> --help shows options and examples.',
+    'node-cudnn <command> --help shows options and examples; node-cudnn --version says which this is.',
     '',
   ].join('\n');
+}
+
+function version(): string {
+  const file = new URL('../../package.json', import.meta.url);
+  return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version;
 }
 
 async function run(argv: readonly string[]): Promise<void> {
   const [name, ...rest] = argv;
   if (name === undefined || name === '--help' || name === 'help') {
     process.stdout.write(await overview());
+    return;
+  }
+  if (name === '--version') {
+    process.stdout.write(`${version()}\n`);
     return;
   }
   const load = Object.hasOwn(commands, name) ? commands[name] : undefined;

@@ -279,6 +279,11 @@ describe('every command', () => {
     expect(stdout.match(/^ {2}\w+/gm)?.map((name) => name.trim())).toEqual(commands);
   });
 
+  it('says its version', async () => {
+    const { version } = JSON.parse(await readFile('package.json', 'utf8')) as { version: string };
+    expect(await cli('--version')).toMatchObject({ code: 0, stdout: `${version}\n` });
+  });
+
   it('lists the devices', async () => {
     const devices = await json<{ name: string; available: boolean }[]>('devices');
     expect(devices).toContainEqual(expect.objectContaining({ name: 'reference', available: true }));
