@@ -13,6 +13,8 @@ import { sigmoidMlp } from './sigmoid-mlp.ts';
 export interface ModelOptions {
   readonly numClasses?: number;
   readonly inChannels?: number;
+  /** Share that dropout zeroes in front of the last layer. Default: the network's own; more than 0 only where it has dropout. */
+  readonly dropout?: number;
 }
 
 type Build = (options: ModelOptions) => Classifier;
@@ -51,6 +53,7 @@ const timm: PublishedTransform = {
 
 interface Entry extends ModelDefaults {
   readonly build: Build;
+  readonly hasDropout?: boolean;
 }
 
 const depths = [20, 32, 44, 56, 110];
@@ -65,10 +68,10 @@ const models: ReadonlyMap<string, Entry> = new Map<string, Entry>([
   cifar('highway19', highway19),
   digits('sigmoid-mlp', sigmoidMlp),
   digits('sigmoid-mlp-bn', (options) => sigmoidMlp({ ...options, batchNorm: true })),
-  imageNet('inception-v1', inceptionV1),
-  imageNet('inception-v2', inceptionV2),
-  imageNet('inception-v2-sigmoid', (options) => inceptionV2({ ...options, activation: 'sigmoid' })),
-  imageNet('inception-v2-tfslim', (options) => inceptionV2({ ...options, variant: 'tfslim', stem: 'separable' })),
+  inception('inception-v1', inceptionV1),
+  inception('inception-v2', inceptionV2),
+  inception('inception-v2-sigmoid', (options) => inceptionV2({ ...options, activation: 'sigmoid' })),
+  inception('inception-v2-tfslim', (options) => inceptionV2({ ...options, variant: 'tfslim', stem: 'separable' })),
   imageNet('resnet18', resnet18, torchvision),
   imageNet('resnet34', resnet34, torchvision),
   ...Object.entries({ resnet50, resnet101, resnet152 }).flatMap(([name, build]) => [
@@ -95,19 +98,27 @@ function imageNet(name: string, build: Build, published?: PublishedTransform): [
   return [name, { build, imageSize: 224, numClasses: 1000, ...(published && { published }) }];
 }
 
+function inception(name: string, build: Build): [string, Entry] {
+  return [name, { build, imageSize: 224, numClasses: 1000, hasDropout: true }];
+}
+
 export function modelNames(): string[] {
   return [...models.keys()];
 }
 
 export function modelDefaults(name: string): ModelDefaults {
-  const { build: _, ...defaults } = entry(name);
+  const { build: _, hasDropout: __, ...defaults } = entry(name);
   return defaults;
 }
 
 export function createModel(name: string, options: ModelOptions = {}): Classifier {
-  const { build } = entry(name);
-  checkOptions('createModel', options, ['numClasses', 'inChannels']);
-  return build(options);
+  const { build, hasDropout = false } = entry(name);
+  checkOptions('createModel', options, ['numClasses', 'inChannels', 'dropout']);
+  const { dropout = 0, ...others } = options;
+  if (hasDropout) return build(options);
+  if (dropout === 0) return build(others);
+  const those = [...models].flatMap(([other, one]) => (one.hasDropout ? [other] : []));
+  throw new ArgumentError(`${name} has no dropout to set to ${dropout}; these have: ${those.join(', ')}`);
 }
 
 function entry(name: string): Entry {

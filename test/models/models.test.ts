@@ -185,6 +185,24 @@ describe('createModel', () => {
     }
   });
 
+  it('sets the dropout in front of the last layer', () => {
+    const shares = (dropout?: number) => {
+      const graph = new Graph({ training: true });
+      const model = createModel('inception-v2', { numClasses: 7, ...(dropout !== undefined && { dropout }) });
+      model.call(graph.input('x', { shape: [2, 3, 32, 32], format: 'activation' }));
+      return graph.nodes.flatMap(({ op, attributes }) => (op === 'dropout' ? [attributes.p] : []));
+    };
+    expect([shares(), shares(0.5), shares(0)]).toEqual([[0.2], [0.5], []]);
+    expect(countOf('resnet18')).toBe(
+      createModel('resnet18', { dropout: 0 })
+        .namedParameters()
+        .reduce((sum, [, { shape }]) => sum + elements(shape), 0),
+    );
+    expect(() => createModel('resnet18', { dropout: 0.2 })).toThrow(
+      'resnet18 has no dropout to set to 0.2; these have: inception-v1, inception-v2, inception-v2-sigmoid',
+    );
+  });
+
   it('helps with a misspelt name', () => {
     expect(() => createModel('cifar-resnet33')).toThrow(
       "no model is called 'cifar-resnet33'; did you mean 'cifar-resnet32'?",
