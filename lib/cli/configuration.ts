@@ -6,13 +6,14 @@ import {
   type CheckpointInfo,
   completed,
   optimizerNames,
+  type PictureChoice,
   type Recipe,
   recipes,
   scheduleNames,
   TrainingError,
 } from '../train/index.ts';
 import { UsageError, type Values } from './args.ts';
-import { type PictureChoice, pictureChoice, pictureOptions } from './picture-options.ts';
+import { pictureChoice, pictureOptions } from './picture-options.ts';
 
 export const recipeOptions = {
   recipe: {
@@ -61,6 +62,13 @@ export const recipeOptions = {
   'trust-coefficient': { type: 'number', above: 0, value: 'T', description: 'lars: trust (default 0.001)' },
   'weight-decay': { type: 'number', min: 0, value: 'W', description: 'L2 penalty; adamw, lars: their own decay' },
   smoothing: { type: 'number', min: 0, max: 0.9999, value: 'S', description: 'label smoothing (default 0)' },
+  drop: {
+    type: 'number',
+    min: 0,
+    max: 0.9999,
+    value: 'P',
+    description: "share that dropout zeroes before the last layer (default: the network's own, of those that have it)",
+  },
   'clip-grad': { type: 'number', above: 0, value: 'NORM', description: 'largest norm of all gradients together' },
   'model-ema': { type: 'switch', description: 'keep moving averages of the weights; evaluate and save them' },
   'model-ema-decay': {
@@ -72,6 +80,8 @@ export const recipeOptions = {
   },
   'no-aug': { type: 'switch', description: 'neither random crops (4 pixels of padding) nor flips' },
 } as const;
+
+const normalisationDefault = "default: the weights', else the pictures' own, or ImageNet's where they stream";
 
 export const runOptions = {
   model: { type: 'text', value: 'NAME', description: `network (default cifar-resnet20): ${modelNames().join(', ')}` },
@@ -94,6 +104,8 @@ export const runOptions = {
     description: 'leave all that stands before LAYER as it is, such as layer4',
   },
   ...pictureOptions,
+  mean: { type: 'numbers', value: 'R,G,B', description: `taken off pixel / 255 (${normalisationDefault})` },
+  std: { type: 'numbers', above: 0, value: 'R,G,B', description: 'by what the rest is divided' },
   seed: {
     type: 'integer',
     min: 0,
@@ -110,6 +122,9 @@ export interface Configuration extends PictureChoice {
   readonly weights?: string;
   readonly freezeUntil?: string;
   readonly data: string;
+  /** Of the channels; without, those of the weights, or of the pictures. */
+  readonly mean?: readonly number[];
+  readonly std?: readonly number[];
   readonly seed: number;
   readonly ampDtype: AmpDtype;
   readonly tf32: boolean;
@@ -131,12 +146,20 @@ export function configurationOf(values: RunValues): Configuration {
     ...(values['freeze-until'] !== undefined && { freezeUntil: values['freeze-until'] }),
     data: values.data ?? 'cifar10-mini',
     ...pictureChoice(values),
+    ...normalisationOf(values),
     seed: values.seed ?? 0,
     ampDtype: (values['amp-dtype'] ?? 'float32') as AmpDtype,
     tf32: values.tf32 ?? false,
     deterministic: values.deterministic ?? false,
     recipe: recipeOf(values),
   };
+}
+
+function normalisationOf({ mean, std, weights }: RunValues): Pick<Configuration, 'mean' | 'std'> {
+  if (weights === undefined && (mean === undefined) !== (std === undefined)) {
+    throw new UsageError(`--${mean ? 'mean' : 'std'} needs --${mean ? 'std' : 'mean'}, which no --weights bring along`);
+  }
+  return { ...(mean && { mean }), ...(std && { std }) };
 }
 
 function recipeOf(values: RunValues): Recipe {
@@ -162,6 +185,7 @@ function recipeOf(values: RunValues): Recipe {
     trustCoefficient: values['trust-coefficient'],
     weightDecay: values['weight-decay'],
     smoothing: values.smoothing,
+    drop: values.drop,
     clipGrad: values['clip-grad'],
     modelEma: values['model-ema'],
     modelEmaDecay: values['model-ema-decay'],

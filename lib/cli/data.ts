@@ -9,10 +9,9 @@ import {
   type StreamedDataSet,
 } from '../data/index.ts';
 import { modelDefaults, modelNames } from '../models/index.ts';
-import type { Recipe } from '../train/index.ts';
+import type { PictureChoice, Recipe } from '../train/index.ts';
 import { UsageError } from './args.ts';
 import type { Output } from './command.ts';
-import type { PictureChoice } from './picture-options.ts';
 
 /** Training pictures that take more bytes than this, decoded, are not held. */
 const residentBytes = 2 ** 30;
@@ -24,6 +23,8 @@ export interface DataChoice extends PictureChoice {
   readonly model?: string;
   readonly seed?: number;
   readonly recipe?: Pick<Recipe, 'padding' | 'flip'>;
+  /** What recipe and weights want where no flag says otherwise; sets in memory are taken as they are. */
+  readonly wanted?: PictureChoice;
   readonly skipDamaged?: boolean | undefined;
   readonly workers?: number | undefined;
 }
@@ -49,9 +50,10 @@ export async function loadData(choice: DataChoice, output: Output): Promise<Data
 
 /** Shards always stream; a folder does where it is large, or where what is asked for needs the whole pictures. */
 async function loadStream(choice: DataChoice): Promise<StreamedDataSet | undefined> {
-  const { data, imgSize, seed, recipe, workers, skipDamaged, interpolation } = choice;
+  const { data, seed, recipe, workers, skipDamaged } = choice;
   if ((dataSetNames as readonly string[]).includes(data)) return undefined;
-  const { scale, ratio, colorJitter } = choice;
+  const pictures: PictureChoice = { ...choice.wanted, ...choice };
+  const { imgSize, scale, ratio, colorJitter, interpolation } = pictures;
   const training = {
     ...(scale && { scale }),
     ...(ratio && { ratio }),
@@ -61,9 +63,9 @@ async function loadStream(choice: DataChoice): Promise<StreamedDataSet | undefin
   const plain = recipe?.padding === 0 && !recipe.flip; // --no-aug
   return openStream(data, {
     size: imgSize ?? sizeFor(choice.model),
-    above: streamFlags(choice).length > 0 ? 0 : imgSize === undefined ? Number.POSITIVE_INFINITY : residentBytes,
+    above: streamFlags(pictures).length > 0 ? 0 : imgSize === undefined ? Number.POSITIVE_INFINITY : residentBytes,
     training: plain ? false : training,
-    evaluation: { cropPct: choice.cropPct ?? cropPct },
+    evaluation: { cropPct: pictures.cropPct ?? cropPct },
     ...(interpolation && { interpolation }),
     ...(seed !== undefined && { seed }),
     ...(workers !== undefined && { workers }),
@@ -84,8 +86,12 @@ function streamFlags({ scale, ratio, colorJitter, cropPct, interpolation }: Pict
 }
 
 /** With what was decided by default, so that the same data streams again when it is evaluated or resumed. */
-export function asLoaded<T extends PictureChoice>(configuration: T, { train }: DataSet | StreamedDataSet): T {
-  return isStreamed(train) ? { cropPct, ...configuration, imgSize: train.width } : configuration;
+export function asLoaded<T extends PictureChoice>(
+  configuration: T,
+  { train }: DataSet | StreamedDataSet,
+  wanted: PictureChoice,
+): T {
+  return isStreamed(train) ? { cropPct, ...wanted, ...configuration, imgSize: train.width } : configuration;
 }
 
 /** One line in place on a terminal; elsewhere one line per phase. */

@@ -1,5 +1,6 @@
 // What becomes of pictures, as timm's train script calls it.
 import { type Interpolation, interpolations } from '../data/index.ts';
+import type { PictureChoice } from '../train/index.ts';
 import { UsageError, type Values } from './args.ts';
 
 export const pictureOptions = {
@@ -43,15 +44,6 @@ export const pictureOptions = {
     description: 'filter of the resizing: bilinear (default) or bicubic; this and the four above make a folder stream',
   },
 } as const;
-
-export interface PictureChoice {
-  readonly imgSize?: number;
-  readonly scale?: readonly [number, number];
-  readonly ratio?: readonly [number, number];
-  readonly colorJitter?: number;
-  readonly cropPct?: number;
-  readonly interpolation?: Interpolation;
-}
 
 export function pictureChoice(values: Values<typeof pictureOptions>): PictureChoice {
   const { scale, ratio, interpolation } = values;

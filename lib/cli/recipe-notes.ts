@@ -1,12 +1,16 @@
 // What each recipe sets, in the words of the command line.
-import { type Recipe, type RecipeName, recipeSources, recipes } from '../train/index.ts';
+import { type PictureChoice, type Recipe, type RecipeName, recipeSources, recipes } from '../train/index.ts';
 
 /** For the help: name, source and flags of every recipe. */
 export function recipeNotes(): string[] {
   const names = Object.keys(recipes) as RecipeName[];
   return [
-    'Recipes (a flag that is given overrides):',
-    ...names.flatMap((name) => [`  ${name}: ${recipeSources[name]}`, `      ${flagsOf(recipes[name]).join(' ')}`]),
+    'Recipes (a flag that is given overrides; pictures in memory are not cut anew):',
+    ...names.flatMap((name) => {
+      const [source, ...remarks] = recipeSources[name];
+      const lines = [flagsOf(recipes[name]).join(' '), ...remarks];
+      return [`  ${name}: ${source}`, ...lines.map((line) => `      ${line}`)];
+    }),
     '',
   ];
 }
@@ -22,7 +26,19 @@ export function flagsOf(recipe: Recipe): string[] {
     ...(smoothing > 0 ? [`--smoothing ${smoothing}`] : []),
     ...(clipGrad > 0 ? [`--clip-grad ${clipGrad}`] : []),
     ...(recipe.modelEma ? [`--model-ema --model-ema-decay ${recipe.modelEmaDecay}`] : []),
+    ...(recipe.drop === undefined ? [] : [`--drop ${recipe.drop}`]),
+    ...pictureFlags(recipe.pictures ?? {}),
+    ...(recipe.padding > 0 ? [`(crops with ${recipe.padding} pixels of padding)`] : []),
+    ...(recipe.flip ? ['(flips)'] : []),
   ];
+}
+
+function pictureFlags(pictures: PictureChoice): string[] {
+  return Object.entries(pictures).map(([key, value]) => {
+    const flag = key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+    const numbers = [value].flat().map((part) => (typeof part === 'number' ? Number(part.toFixed(4)) : part));
+    return `--${flag} ${numbers.join(',')}`;
+  });
 }
 
 function scheduleFlags(recipe: Recipe): string[] {

@@ -2,13 +2,20 @@
 import { join } from 'node:path';
 import type { DataSet, StreamedDataSet } from '../data/index.ts';
 import { type Classifier, createModel, type ModelOptions } from '../models/index.ts';
-import { type FitResult, optimizerOf, readCheckpointInfo, scheduleOf, Trainer } from '../train/index.ts';
+import {
+  type FitResult,
+  optimizerOf,
+  type PictureChoice,
+  readCheckpointInfo,
+  scheduleOf,
+  Trainer,
+} from '../train/index.ts';
 import { RunFolder } from '../train/output.ts';
 import type { Output } from './command.ts';
 import { withDevice } from './common.ts';
 import type { Configuration } from './configuration.ts';
 import { asLoaded, describeSet, leftOut, loadData } from './data.ts';
-import { openWeights } from './weights.ts';
+import { openWeights, picturesOf } from './weights.ts';
 
 export interface RunRequest {
   readonly configuration: Configuration;
@@ -39,13 +46,14 @@ export async function train(
   use: (trainer: Trainer, data: DataSet | StreamedDataSet, result: FitResult) => Promise<void> = async () => undefined,
 ): Promise<RunSummary> {
   const { configuration, folder, resume, overwrite = false } = request;
-  frozen(createModel(configuration.model), configuration);
+  frozen(createModel(configuration.model, dropout(configuration)), configuration);
   await withDevice({ ...request, ...configuration }, async () => undefined);
   await RunFolder.open(folder, { overwrite, resume });
   const { skipDamaged, workers } = request;
-  const data = await loadData({ ...configuration, skipDamaged, workers }, output);
+  const wanted = await wantedPictures(configuration, resume);
+  const data = await loadData({ ...configuration, wanted, skipDamaged, workers }, output);
   output.line(describeSet(data));
-  const loaded = { ...request, configuration: asLoaded(configuration, data) };
+  const loaded = { ...request, configuration: asLoaded(configuration, data, wanted) };
   const trainer = await Trainer.create(await trainerOptions(loaded, data, output));
   try {
     output.line(`${trainer.device.description}; ${configuration.model} in ${configuration.ampDtype}`);
@@ -59,15 +67,30 @@ export async function train(
   }
 }
 
-/** The network, and, where it begins with weights, what they want of pictures; a checkpoint that is resumed has both. */
+/** What the recipe says of pictures, and before it the weights; a checkpoint that is resumed says all itself. */
+async function wantedPictures(configuration: Configuration, resume: string | undefined): Promise<PictureChoice> {
+  if (resume !== undefined) return {};
+  const { weights, model, recipe } = configuration;
+  return { ...recipe.pictures, ...(weights !== undefined && (await picturesOf(weights, model))) };
+}
+
+function dropout({ recipe: { drop } }: Configuration): Pick<ModelOptions, 'dropout'> {
+  return drop === undefined ? {} : { dropout: drop };
+}
+
+/** The network, and what normalises its pictures where flags or weights say it; a checkpoint that is resumed has both. */
 async function network(configuration: Configuration, options: ModelOptions, resume: string | undefined) {
-  const { model: name, weights } = configuration;
-  if (weights === undefined) return { model: frozen(createModel(name, options), configuration) };
+  const { model: name, weights, mean, std } = configuration;
+  if (weights === undefined) {
+    const normalisation = mean && std ? { mean, std } : undefined;
+    return { model: frozen(createModel(name, options), configuration), ...(normalisation && { normalisation }) };
+  }
   if (resume !== undefined) {
     const { normalisation } = (await readCheckpointInfo(resume)).model;
     return { model: frozen(createModel(name, options), configuration), normalisation };
   }
-  const { model, info } = await openWeights(weights, { model: name });
+  const flags = { model: name, ...(mean && { mean: [...mean] }), ...(std && { std: [...std] }) };
+  const { model, info } = await openWeights(weights, flags, dropout(configuration));
   if (info.classes.length !== options.numClasses) model.replaceHead(options.numClasses as number);
   return { model: frozen(model, configuration), normalisation: info.normalisation };
 }
@@ -79,7 +102,7 @@ function frozen(model: Classifier, { freezeUntil }: Configuration): Classifier {
 async function trainerOptions(request: RunRequest, data: DataSet | StreamedDataSet, output: Output) {
   const { configuration, folder, resume } = request;
   const { recipe } = configuration;
-  const modelOptions = { numClasses: data.classes.length, inChannels: data.train.channels };
+  const modelOptions = { numClasses: data.classes.length, inChannels: data.train.channels, ...dropout(configuration) };
   return {
     ...(await network(configuration, modelOptions, resume)),
     modelName: configuration.model,

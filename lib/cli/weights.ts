@@ -1,7 +1,14 @@
 // Weights that people have, from the command line: --model NAME --weights FILE, with timm's flags for the pictures.
 import { type Interpolation, interpolations } from '../data/index.ts';
-import { type Classifier, createModel, type ModelDefaults, modelDefaults } from '../models/index.ts';
-import { loadWeights, type ModelInfo, readWeightsInfo, TrainingError, type WeightsInfo } from '../train/index.ts';
+import { type Classifier, createModel, type ModelDefaults, type ModelOptions, modelDefaults } from '../models/index.ts';
+import {
+  loadWeights,
+  type ModelInfo,
+  type PictureChoice,
+  readWeightsInfo,
+  TrainingError,
+  type WeightsInfo,
+} from '../train/index.ts';
 import { UsageError, type Values } from './args.ts';
 
 export const weightsOptions = {
@@ -37,15 +44,33 @@ export interface OpenedWeights {
 }
 
 /** The network with the file's weights. Flags come before the file's metadata, and that before what the network was published with. */
-export async function openWeights(file: string, values: Values<typeof weightsOptions>): Promise<OpenedWeights> {
+export async function openWeights(
+  file: string,
+  values: Values<typeof weightsOptions>,
+  options: Pick<ModelOptions, 'dropout'> = {},
+): Promise<OpenedWeights> {
   const { info: kept, shapes } = await readWeightsInfo(file);
   const name = values.model ?? kept.architecture;
   if (name === undefined)
     throw new UsageError('--weights needs --model NAME: the file does not say what network it is of');
   const numClasses = classesOf(file, name, shapes);
-  const model = createModel(name, { numClasses });
+  const model = createModel(name, { ...options, numClasses });
   await loadWeights(model, file);
   return { model, ...pictures(name, numClasses, values, kept) };
+}
+
+/** How weights want the pictures of files cut: as they say, or were published; nothing where neither is known. */
+export async function picturesOf(file: string, name: string): Promise<PictureChoice> {
+  const { info } = await readWeightsInfo(file);
+  const { imageSize, published } = modelDefaults(name);
+  const cropPct = info.cropPct ?? published?.cropPct;
+  const interpolation = info.interpolation ?? published?.interpolation;
+  if (cropPct === undefined && interpolation === undefined) return {};
+  return {
+    imgSize: info.imageSize ?? imageSize,
+    ...(cropPct !== undefined && { cropPct }),
+    ...(interpolation !== undefined && { interpolation }),
+  };
 }
 
 /** As many as the head of the file has. */

@@ -33,6 +33,7 @@ export {
   type OptimizerName,
   optimizerNames,
   optimizerOf,
+  type PictureChoice,
   type Recipe,
   type RecipeName,
   recipeSources,

@@ -1,3 +1,4 @@
+import type { Interpolation } from '../data/index.ts';
 import { adam, adamw, lars, type Optimizer, type Schedule, schedules, sgd } from '../optim/index.ts';
 
 export const scheduleNames = ['step', 'cosine', 'onecycle', 'exponential', 'polynomial'] as const;
@@ -5,6 +6,19 @@ export type ScheduleName = (typeof scheduleNames)[number];
 
 export const optimizerNames = ['sgd', 'adam', 'adamw', 'lars'] as const;
 export type OptimizerName = (typeof optimizerNames)[number];
+
+/** What becomes of pictures that are cut anew whenever they are seen: those of a set that streams. */
+export interface PictureChoice {
+  /** Pictures become squares of this side. */
+  readonly imgSize?: number;
+  /** Of random crops: bounds of their share of the area, and of width / height. */
+  readonly scale?: readonly [number, number];
+  readonly ratio?: readonly [number, number];
+  readonly colorJitter?: number;
+  /** In evaluation: side of the central crop as a share of the shorter side. */
+  readonly cropPct?: number;
+  readonly interpolation?: Interpolation;
+}
 
 /** Everything about a run that changes what is learned, but the data, the model and the seed. */
 export interface Recipe {
@@ -45,6 +59,9 @@ export interface Recipe {
   readonly modelEmaDecay: number;
   readonly padding: number;
   readonly flip: boolean;
+  /** Share that dropout zeroes in front of the last layer. Undefined: the network's own. */
+  readonly drop?: number;
+  readonly pictures?: PictureChoice;
 }
 
 /** The recipe for CIFAR of He et al. 2015, section 4.2: 0.1, divided by 10 after epochs 80 and 120. */
@@ -79,21 +96,28 @@ export const paper: Recipe = {
 /** One cycle (Smith and Topin 2017, "Super-convergence") for runs of minutes. */
 export const short: Recipe = { ...paper, epochs: 15, batchSize: 64, lr: 0.2, sched: 'onecycle', weightDecay: 5e-4 };
 
+/** Crops of Szegedy et al. 2014, section 6; 224 of 256 pixels in evaluation as torchvision and timm have it. */
+const imageNetPictures = { imgSize: 224, scale: [0.08, 1], ratio: [3 / 4, 4 / 3], cropPct: 0.875 } as const;
+
 const imageNet: Recipe = {
   ...paper,
-  ...{ epochs: 90, batchSize: 256, decayMilestones: [30, 60], nesterov: false, padding: 0 },
+  ...{ epochs: 90, batchSize: 256, decayMilestones: [30, 60], nesterov: false, padding: 0, pictures: imageNetPictures },
 };
 
-// Ioffe and Szegedy 2015: rates of section 4.2.2, batches of 32, epochs from the steps of figure 3. What the paper takes
-// over unsaid: momentum and 4 % less every 8 epochs from Szegedy et al. 2014, section 6; the L2 penalty from tf-slim.
+// Ioffe and Szegedy 2015: rates of section 4.2.2, batches of 32, epochs from the steps of figure 3.
 const bnBaseline: Recipe = {
   ...imageNet,
   ...{ epochs: 332, batchSize: 32, lr: 0.0015, weightDecay: 4e-5 },
   ...{ sched: 'exponential', decayRate: 0.96, decayEpochs: 8, staircase: true },
+  pictures: { ...imageNetPictures, colorJitter: 0.4 },
 };
 
-/** Section 4.2.1: the L2 penalty divided by 5, decay 6 times as fast. */
-const bnX5: Recipe = { ...bnBaseline, epochs: 52, lr: 0.0075, weightDecay: 4e-5 / 5, decayEpochs: 8 / 6 };
+/** Section 4.2.1. */
+const bnX5: Recipe = {
+  ...bnBaseline,
+  ...{ epochs: 52, lr: 0.0075, weightDecay: 4e-5 / 5, decayEpochs: 8 / 6, drop: 0 },
+  pictures: { ...imageNetPictures, colorJitter: 0.2 },
+};
 
 export const recipes = {
   short,
@@ -108,17 +132,37 @@ export const recipes = {
 } as const satisfies Record<string, Recipe>;
 export type RecipeName = keyof typeof recipes;
 
-/** Where each comes from. */
-export const recipeSources: Readonly<Record<RecipeName, string>> = {
-  short: 'one cycle (Smith and Topin 2017), for runs of minutes',
-  paper: 'the older name of cifar',
-  cifar: 'He et al. 2015, section 4.2',
-  'imagenet-resnet': 'He et al. 2015, section 3.4, in the 90 epochs of Goyal et al. 2017',
-  'imagenet-resnet-cosine': 'the same along half a cosine (Loshchilov and Hutter 2017), warm-up of Goyal et al. 2017',
-  'bn-baseline': 'Ioffe and Szegedy 2015, section 4.2.2',
-  'bn-x5': 'the same, with the changes of section 4.2.1: rate x 5, no dropout, L2 / 5, decay x 6',
-  'bn-x30': 'as bn-x5, rate x 30',
-  'bn-x5-sigmoid': 'as bn-x5, for a model of sigmoid units',
+/** Where each comes from, then what of it the source does not say or is not set. */
+export const recipeSources: Readonly<Record<RecipeName, readonly string[]>> = {
+  short: ['one cycle (Smith and Topin 2017), for runs of minutes', 'its figures are our own'],
+  paper: ['the older name of cifar'],
+  cifar: [
+    'He et al. 2015, section 4.2: 64,000 steps of 128, the rate divided by 10 after 32,000 and 48,000',
+    'those are 164, 82 and 123 epochs of 50,000 pictures; here 160, 80 and 120. Nesterov momentum is our own',
+  ],
+  'imagenet-resnet': [
+    "He et al. 2015, section 3.4, in 90 epochs, a tenth every 30, as torchvision's reference training",
+    'crops as Szegedy et al. 2014, section 6, not the shorter side of 256 to 480 pixels of the paper',
+  ],
+  'imagenet-resnet-cosine': [
+    'the same along half a cosine (Loshchilov and Hutter 2017)',
+    'warm-up of 5 epochs as Goyal et al. 2017, section 2.2',
+  ],
+  'bn-baseline': [
+    'Ioffe and Szegedy 2015, section 4.2.2; epochs: the 13.3 million steps of figure 3',
+    'not in the paper: momentum, crops and 4 % less every 8 epochs are of Szegedy et al. 2014, section 6,',
+    "the L2 penalty is tf-slim's, the jitter timm's",
+  ],
+  'bn-x5': [
+    'the same with the changes of section 4.2.1: rate x 5, no dropout, L2 / 5, decay x 6; 2.1 million steps',
+    'less distortion: half the jitter (the paper gives no figure); no LRN: inception-v2 has none; fuller shuffling:',
+    'nothing to set, each epoch of every run visits the whole set in a new order',
+  ],
+  'bn-x30': ['as bn-x5, rate x 30 (section 4.2.2); 2.7 million steps'],
+  'bn-x5-sigmoid': [
+    'as bn-x5, for a model of sigmoid units such as inception-v2-sigmoid',
+    'epochs as bn-x5: figure 3 gives no steps for it',
+  ],
 };
 
 /** A recipe of an earlier version, whose newer settings are those that it was trained with. */

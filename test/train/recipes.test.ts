@@ -75,6 +75,20 @@ it('has the recipes of the batch-normalisation paper', () => {
   expect(faster[2]).toBeCloseTo(0.0075 * 0.96 ** 6, 7);
 });
 
+it('drops, distorts and cuts as the recipes of the paper', () => {
+  const crops = { imgSize: 224, scale: [0.08, 1], cropPct: 0.875 };
+  for (const name of ['bn-x5', 'bn-x30', 'bn-x5-sigmoid'] as const) {
+    const { drop, pictures } = configurationOf({ recipe: name }).recipe;
+    expect([drop, pictures?.colorJitter], name).toEqual([0, 0.2]);
+    expect(pictures).toMatchObject(crops);
+  }
+  expect(recipes['bn-baseline'].pictures).toMatchObject({ ...crops, colorJitter: 0.4 });
+  expect('drop' in recipes['bn-baseline']).toBe(false); // the network's own
+  expect(configurationOf({ recipe: 'bn-x5', drop: 0.3 }).recipe.drop).toBe(0.3);
+  expect(recipes['imagenet-resnet'].pictures).toEqual({ ...crops, ratio: [3 / 4, 4 / 3] });
+  expect(recipes['imagenet-resnet-cosine'].pictures).toEqual(recipes['imagenet-resnet'].pictures);
+});
+
 it('has the 90 epochs of ImageNet, by steps and along a cosine', () => {
   expect(ratesByEpoch(recipes['imagenet-resnet'], 29, 30, 60)).toEqual([0.1, 0.01, 0.001]);
   expect(configurationOf({ recipe: 'imagenet-resnet', epochs: 30 }).recipe.decayMilestones).toEqual([10, 20]);
@@ -99,6 +113,9 @@ it('shows in the help what every recipe sets', () => {
   for (const name of Object.keys(recipes)) expect(text).toContain(`  ${name}: `);
   expect(text).toContain('--epochs 160 --batch-size 128 --lr 0.1 --sched step --decay-milestones 80,120');
   expect(text).toContain('--lr 0.0075 --sched exponential --decay-rate 0.96 --decay-epochs 1.333 --staircase');
+  expect(text).toContain(
+    '--drop 0 --img-size 224 --scale 0.08,1 --ratio 0.75,1.3333 --crop-pct 0.875 --color-jitter 0.2',
+  );
 });
 
 it('completes the recipe of an earlier version when its run is resumed', () => {
