@@ -22,7 +22,7 @@ const barriers: readonly Mutant[] = [
   },
   {
     bug: 'missing second barrier: right only where the first thread runs first',
-    file: `${folder}/loss.cu`,
+    file: `${folder}/rows.h`,
     find: '  count = block_sum(count);\n',
     replace: `  NODE_CUDNN_SHARED(int, all, 1);
   count = block_sum(count);

@@ -302,7 +302,7 @@ function augmentCases({ images, size, padding, flip }: Augmentation): OpCase[] {
   ];
 }
 
-const gradients = { g0: filterS(16, 16, 3, 3), g1: S(17), g2: filterS(5, 3, 1, 1), g3: S(10, 20) };
+const gradients: Operands = { g0: filterS(16, 16, 3, 3), g1: S(17), g2: filterS(5, 3, 1, 1), g3: S(10, 20) };
 const weights = Object.fromEntries(Object.values(gradients).map((given, i) => [`w${i}`, variable(given)]));
 const momenta = Object.fromEntries(Object.values(gradients).map((given, i) => [`m${i}`, variable(given)]));
 
@@ -325,10 +325,12 @@ function adamCase(decoupled: boolean, weight_decay: number, scaled: boolean, ste
   return single({ op: 'adam_update', inputs, outputs, attributes, exact: false, tolerance: tolerances.element });
 }
 
-function larsCase(momentum: number, weight_decay: number, scaled: boolean, given: Operands = gradients): OpCase {
-  const inputs = { learning_rate: positive(S(1)), ...(scaled && { scale: positive(S(1)) }), ...given };
+/** `drawnGradients`: of the types of `given`, with other numbers. */
+function larsCase(momentum: number, weight_decay: number, scaled: boolean, given = gradients, drawnGradients = given) {
+  const inputs = { learning_rate: positive(S(1)), ...(scaled && { scale: positive(S(1)) }), ...drawnGradients };
   const attributes = { momentum, weight_decay, trust: 0.02, scaled };
-  const outputs = { ...weights, ...momenta };
+  const values = Object.values(given).map(variable);
+  const outputs = Object.fromEntries(['w', 'v'].flatMap((name) => values.map((value, i) => [`${name}${i}`, value])));
   return single({ op: 'lars_update', inputs, outputs, attributes, exact: false, tolerance: tolerances.element });
 }
 
@@ -384,7 +386,8 @@ export const cases: readonly OpCase[] = [
   adamCase(true, 0, true, 2 ** 30),
   larsCase(0.9, 1e-2, false),
   larsCase(0, 0, true),
-  larsCase(0.5, 0.1, false, noGradients),
+  larsCase(0.5, 0.1, false, gradients, noGradients),
+  larsCase(0.9, 1e-4, true, { g0: S(17), g1: S(97, 101), g2: filterS(5, 3, 1, 1) }),
   ...emaCases,
   ...clipCases,
   ...layerCases,

@@ -1,4 +1,4 @@
-// docs/ops.md is the one table of ops: the reference back end has exactly these; a family has one file name in every room.
+// docs/ops.md is the one table of ops: reference and CUDA have exactly these; a family has one file name in every room.
 import { readdirSync, readFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { Device } from '../../lib/program.ts';
@@ -22,6 +22,12 @@ it('the reference back end has exactly the ops of docs/ops.md', () => {
 it('every op has a case', () => {
   const covered = new Set(cases.flatMap(({ nodes }) => nodes.map(({ op }) => op)));
   expect(table.map(({ op }) => op).filter((op) => !covered.has(op))).toEqual([]);
+});
+
+it('the CUDA back end has exactly these too', () => {
+  const source = readFileSync(new URL('native/backend/cuda/ops.cc', root), 'utf8');
+  const known = Array.from(source.matchAll(/^ +\{"(\w+)", prepare_\1\},$/gm), ([, op]) => op);
+  expect(known.sort()).toEqual(table.map(({ op }) => op).sort());
 });
 
 it('a family has the same file name in every room', () => {

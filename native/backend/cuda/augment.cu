@@ -1,6 +1,7 @@
 #include "backend/cuda/kernel.h"
 #include "backend/cuda/launch.h"
 #include "backend/cuda/ops.h"
+#include "program/philox.h"
 
 namespace node_cudnn::cuda {
 namespace {
@@ -26,31 +27,13 @@ struct Crop {
   bool mirrored;
 };
 
-// Philox4x32-10 with the counter (step, n, 0, 0) and the key (seed, 0), as program/philox.h has it.
-struct Philox {
-  uint32_t at[4];
-
-  __device__ Philox(uint32_t seed, uint32_t step, uint32_t n) : at{step, n, 0, 0} {
-    uint32_t key[2] = {seed, 0};
-    for (int round = 0; round < 10; ++round) {
-      const uint32_t high0 = __umulhi(0xD2511F53u, at[0]), low0 = 0xD2511F53u * at[0];
-      const uint32_t high1 = __umulhi(0xCD9E8D57u, at[2]), low1 = 0xCD9E8D57u * at[2];
-      at[0] = high1 ^ at[1] ^ key[0];
-      at[1] = low1;
-      at[2] = high0 ^ at[3] ^ key[1];
-      at[3] = low0;
-      key[0] += 0x9E3779B9u;
-      key[1] += 0xBB67AE85u;
-    }
-  }
-};
-
 __device__ Crop choose_crop(const Augmentation& g, const int32_t* seed, const int32_t* step, int64_t n) {
   if (seed == nullptr) return {g.free_rows() / 2, g.free_columns() / 2, false};
-  const Philox r(static_cast<uint32_t>(*seed), static_cast<uint32_t>(*step), static_cast<uint32_t>(n));
-  return {static_cast<int>(__umulhi(r.at[0], static_cast<uint32_t>(g.free_rows() + 1))),
-          static_cast<int>(__umulhi(r.at[1], static_cast<uint32_t>(g.free_columns() + 1))),
-          g.flip && (r.at[2] >> 31) != 0};
+  const PhiloxCounter r =
+      philox4x32({static_cast<uint32_t>(*step), static_cast<uint32_t>(n), 0, 0}, {static_cast<uint32_t>(*seed), 0});
+  return {static_cast<int>(philox_below(r[0], static_cast<uint32_t>(g.free_rows() + 1))),
+          static_cast<int>(philox_below(r[1], static_cast<uint32_t>(g.free_columns() + 1))),
+          g.flip && (r[2] >> 31) != 0};
 }
 
 // A block's images go along y; a thread does the channels of one pixel.

@@ -11,19 +11,26 @@ namespace node_cudnn::cuda {
 template <class... T>
 constexpr int map_width = std::min(8, static_cast<int>(16 / std::min({sizeof(T)...})));
 
+// Calls body(i, n) for n = N neighbours from element i on, and 1 where they end, for all that falls to this thread.
+template <int N, class Body>
+__device__ void for_vectors(int64_t count, const Body& body) {
+  const int64_t whole = count / N;
+  for (int64_t i = thread_index(); i < whole; i += thread_count()) body(i * N, std::integral_constant<int, N>{});
+  const int64_t rest = whole * N + thread_index();
+  if (rest < count) body(rest, std::integral_constant<int, 1>{});
+}
+
 template <int N, class F, class Y, class... X>
 __global__ void __launch_bounds__(block_threads) map_kernel(F f, int64_t count, Y* y, const X*... x) {
-  const int64_t whole = count / N;
-  for (int64_t i = thread_index(); i < whole; i += thread_count()) {
-    Vector<Y, N> result;
+  for_vectors<N>(count, [&](int64_t i, auto width) {
+    constexpr int n = decltype(width)::value;
+    Vector<Y, n> result;
     const auto apply = [&](const auto&... given) {
-      for (int k = 0; k < N; ++k) result.at[k] = from_float<Y>(f(to_float(given.at[k])...));
+      for (int k = 0; k < n; ++k) result.at[k] = from_float<Y>(f(to_float(given.at[k])...));
     };
-    apply(load<N>(x + i * N)...);
-    store(y + i * N, result);
-  }
-  const int64_t rest = whole * N + thread_index();
-  if (rest < count) y[rest] = from_float<Y>(f(to_float(x[rest])...));
+    apply(load<n>(x + i)...);
+    store(y + i, result);
+  });
 }
 
 // y[i] = f(x[i]...); f is a function object of floats with a __device__ operator().
@@ -35,27 +42,25 @@ void map(const Cuda& cuda, F f, int64_t count, Y* y, const X*... x) {
 }
 
 // A node all of whose values have one type, computed element by element.
-template <int inputs, class F>
+template <size_t inputs, class F>
 Prepared prepare_map(Cuda& cuda, const Graph& graph, const Node& node, F f) {
-  static_assert(inputs == 1 || inputs == 2);
   expect_counts(node, inputs, 1);
   const ValueType& x = input_type(graph, node, 0);
   expect_float("input", x);
-  if (inputs == 2) expect_type("the other input", input_type(graph, node, 1), x);
+  InPlace in_place;
+  for (size_t i = 0; i < inputs; ++i) {
+    expect_type("every input", input_type(graph, node, i), x);
+    in_place.emplace_back(0, static_cast<int>(i));
+  }
   expect_type("output", output_type(graph, node, 0), x);
-  const int64_t count = elements(x.shape);
-  InPlace in_place{{0, 0}};
-  if (inputs == 2) in_place.emplace_back(0, 1);
   return with_float(x.dtype, [&]<class T>(std::type_identity<T>) {
-    return prepared(
-        "cuda",
-        [&cuda, f, count](const Arguments& a) {
-          if constexpr (inputs == 1)
-            map(cuda, f, count, output<T>(a, 0), input<T>(a, 0));
-          else
-            map(cuda, f, count, output<T>(a, 0), input<T>(a, 0), input<T>(a, 1));
-        },
-        0, in_place);
+    const auto run = [&cuda, f, count = elements(x.shape)](const Arguments& a) {
+      const auto apply = [&]<size_t... i>(std::index_sequence<i...>) {
+        map(cuda, f, count, output<T>(a, 0), input<T>(a, i)...);
+      };
+      apply(std::make_index_sequence<inputs>{});
+    };
+    return prepared("cuda", run, 0, in_place);
   });
 }
 

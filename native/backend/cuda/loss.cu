@@ -1,11 +1,8 @@
-#include "backend/cuda/kernel.h"
-#include "backend/cuda/launch.h"
 #include "backend/cuda/ops.h"
+#include "backend/cuda/rows.h"
 
 namespace node_cudnn::cuda {
 namespace {
-
-constexpr int rows_per_block = block_threads / warp_size;
 
 // A label of -1 leaves its row out; another one outside 0 .. classes - 1 makes the loss and its row's gradient NaN.
 struct Sizes {
@@ -18,13 +15,11 @@ struct Sizes {
   }
 };
 
-__device__ float quiet_nan() { return __uint_as_float(0x7FC00000u); }
-
 // A warp takes a row: its softmax, and its cross entropy.
 template <class T>
 __global__ void __launch_bounds__(block_threads)
     softmax_rows_kernel(Sizes s, const T* logits, const int32_t* labels, float* probabilities, float* losses) {
-  const int64_t row = int64_t{blockIdx.x} * rows_per_block + threadIdx.y;
+  const int64_t row = warp_row();
   if (row >= s.batch) return;  // a whole warp
   const T* own = logits + row * s.classes;
   const int label = labels[row];
@@ -42,20 +37,12 @@ __global__ void __launch_bounds__(block_threads)
   if (threadIdx.x == 0) losses[row] = label == -1 ? 0 : s.is_wrong(label) ? quiet_nan() : loss;
 }
 
-// How many labels count, summed by the whole block.
-__device__ int count_labels(int64_t batch, const int32_t* labels) {
-  int count = 0;
-  for (int64_t n = threadIdx.x; n < batch; n += blockDim.x) count += labels[n] != -1;
-  count = block_sum(count);
-  return count > 1 ? count : 1;
-}
-
 __global__ void __launch_bounds__(block_threads)
     mean_loss_kernel(int64_t batch, const int32_t* labels, const float* losses, float* loss) {
   float sum = 0;
   for (int64_t n = threadIdx.x; n < batch; n += blockDim.x) sum += losses[n];
   sum = block_sum(sum);
-  const int count = count_labels(batch, labels);
+  const int count = count_rows(batch, labels);
   if (threadIdx.x == 0) *loss = sum / static_cast<float>(count);
 }
 
@@ -63,7 +50,7 @@ template <class T>
 __global__ void __launch_bounds__(block_threads)
     softmax_gradient_kernel(Sizes s, const float* dloss, const float* probabilities, const int32_t* labels,
                             T* dlogits) {
-  const float scale = *dloss / static_cast<float>(count_labels(s.batch, labels));
+  const float scale = *dloss / static_cast<float>(count_rows(s.batch, labels));
   for (int64_t i = thread_index(); i < s.batch * s.classes; i += thread_count()) {
     const int label = labels[i / s.classes];
     float gradient = scale * (probabilities[i] - s.target(i % s.classes, label));
@@ -96,9 +83,7 @@ Prepared prepare_softmax_cross_entropy(Cuda& cuda, const Graph& graph, const Nod
         [=, &cuda](const Arguments& a) {
           const auto* labels = input<int32_t>(a, 1);
           auto* losses = static_cast<float*>(a.workspace);
-          const auto blocks = static_cast<unsigned>((s.batch + rows_per_block - 1) / rows_per_block);
-          launch(softmax_rows_kernel<T>, blocks, dim3(warp_size, rows_per_block), 0, cuda.stream, s, input<T>(a, 0),
-                 labels, output<float>(a, 1), losses);
+          launch_rows(cuda, s.batch, softmax_rows_kernel<T>, s, input<T>(a, 0), labels, output<float>(a, 1), losses);
           launch(mean_loss_kernel, 1, block_threads, 0, cuda.stream, s.batch, labels, losses, output<float>(a, 0));
         },
         static_cast<size_t>(s.batch) * sizeof(float));

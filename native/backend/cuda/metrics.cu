@@ -1,19 +1,16 @@
 #include <limits>
 
-#include "backend/cuda/kernel.h"
-#include "backend/cuda/launch.h"
 #include "backend/cuda/ops.h"
+#include "backend/cuda/rows.h"
 
 namespace node_cudnn::cuda {
 namespace {
-
-constexpr int rows_per_block = block_threads / warp_size;
 
 // A warp takes a row: fewer than k classes must stand before the label's, larger logits or equal ones of lower index.
 template <class T>
 __global__ void __launch_bounds__(block_threads)
     topk_rows_kernel(int64_t batch, int64_t classes, int64_t k, const T* logits, const int32_t* labels, int* hits) {
-  const int64_t row = int64_t{blockIdx.x} * rows_per_block + threadIdx.y;
+  const int64_t row = warp_row();
   if (row >= batch) return;  // a whole warp
   const int label = labels[row];
   const bool valid = label >= 0 && label < classes;
@@ -73,9 +70,7 @@ Prepared prepare_topk_correct(Cuda& cuda, const Graph& graph, const Node& node) 
         "cuda",
         [=, &cuda](const Arguments& a) {
           auto* hits = static_cast<int*>(a.workspace);
-          const auto blocks = static_cast<unsigned>((batch + rows_per_block - 1) / rows_per_block);
-          launch(topk_rows_kernel<T>, blocks, dim3(warp_size, rows_per_block), 0, cuda.stream, batch, classes, k,
-                 input<T>(a, 0), input<int32_t>(a, 1), hits);
+          launch_rows(cuda, batch, topk_rows_kernel<T>, batch, classes, k, input<T>(a, 0), input<int32_t>(a, 1), hits);
           launch(sum_hits_kernel, 1, block_threads, 0, cuda.stream, batch, hits, output<int32_t>(a, 0));
         },
         static_cast<size_t>(batch) * sizeof(int));

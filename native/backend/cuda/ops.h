@@ -25,20 +25,28 @@ PrepareFunction prepare_cast;
 PrepareFunction prepare_clip_grad_norm;
 PrepareFunction prepare_concat, prepare_slice_channels;
 PrepareFunction prepare_conv2d, prepare_conv2d_dgrad, prepare_conv2d_wgrad;
+PrepareFunction prepare_dropout;
 PrepareFunction prepare_ema_update;
 PrepareFunction prepare_fill;
 PrepareFunction prepare_flatten, prepare_unflatten;
 PrepareFunction prepare_gather;
+PrepareFunction prepare_lars_update;
+PrepareFunction prepare_lerp, prepare_lerp_grad;
 PrepareFunction prepare_linear, prepare_linear_dgrad, prepare_linear_wgrad;
+PrepareFunction prepare_local_response_norm, prepare_local_response_norm_grad;
 PrepareFunction prepare_softmax_cross_entropy, prepare_softmax_cross_entropy_grad;
 PrepareFunction prepare_topk_correct, prepare_ring_write, prepare_increment;
+PrepareFunction prepare_mul;
 PrepareFunction prepare_max_pool2d, prepare_max_pool2d_grad;
 PrepareFunction prepare_avg_pool2d, prepare_avg_pool2d_grad;
 PrepareFunction prepare_global_avg_pool, prepare_global_avg_pool_grad;
 PrepareFunction prepare_relu, prepare_relu_grad;
 PrepareFunction prepare_sgd_update;
 PrepareFunction prepare_sigmoid, prepare_sigmoid_grad;
+PrepareFunction prepare_sigmoid_cross_entropy, prepare_sigmoid_cross_entropy_grad;
+PrepareFunction prepare_softmax, prepare_softmax_grad;
 PrepareFunction prepare_subsample_pad, prepare_subsample_pad_grad;
 PrepareFunction prepare_tanh, prepare_tanh_grad;
+PrepareFunction prepare_weighted_sum;
 
 }  // namespace node_cudnn::cuda

@@ -47,7 +47,7 @@ constexpr int small_capacity = 1900 / bytes_per_segment<K>;
 template <int K>
 constexpr int large_capacity = large_table / bytes_per_segment<K>;
 
-inline int chunks_of(int64_t count) { return static_cast<int>((count + chunk_elements - 1) / chunk_elements); }
+constexpr int chunks_of(int64_t count) { return static_cast<int>((count + chunk_elements - 1) / chunk_elements); }
 
 // Chunks of all values together; kernels count them in 32 bits.
 inline int64_t expect_chunks(const std::vector<int64_t>& counts) {

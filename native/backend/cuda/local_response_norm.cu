@@ -1,0 +1,196 @@
+#include "backend/cuda/ops.h"
+#include "backend/cuda/rows.h"
+
+namespace node_cudnn::cuda {
+namespace {
+
+// A pixel's channels are neighbours in memory, and the windows lie along them. A warp reads a few pixels at a time, 16
+// bytes to a lane, into lines of shared memory of its own: float32, with zeros on both sides as wide as half a window.
+// So every number comes from device memory once, and no window asks where the channels end.
+struct Neighbours {
+  int64_t pixels;
+  int channels, half;      // a window has 2 half + 1 channels
+  int turn, line, margin;  // pixels at a time; floats of a pixel's line and of its zeros on each side
+  float share, beta, k;
+
+  constexpr int64_t turns() const { return (pixels + turn - 1) / turn; }
+  __device__ float power(float energy) const { return exp2f(-beta * __log2f(energy)); }
+  // Of the window around `centre`.
+  __device__ float energy(const float* centre) const {
+    float squares = 0;
+    for (int j = -half; j <= half; ++j) squares += centre[j] * centre[j];
+    return k + share * squares;
+  }
+  __device__ float sum(const float* centre) const {
+    float total = 0;
+    for (int j = -half; j <= half; ++j) total += centre[j];
+    return total;
+  }
+};
+
+// The lines of one warp, `kinds` for every pixel of a turn; zeros to begin with.
+template <int kinds>
+struct Lines {
+  const Neighbours& g;
+  float* begin;
+
+  __device__ Lines(const Neighbours& given, float* shared)
+      : g(given), begin(shared + threadIdx.y * kinds * g.turn * g.line) {
+    for (int i = static_cast<int>(threadIdx.x); i < kinds * g.turn * g.line; i += warp_size) begin[i] = 0;
+    __syncwarp();
+  }
+  __device__ float* at(int kind, int pixel) const { return begin + (kind * g.turn + pixel) * g.line + g.margin; }
+};
+
+template <int V, class T>
+__device__ void read_pixels(const Neighbours& g, int pixels, const T* from, float* lines) {
+  for_columns<V>(pixels * g.channels, [&](int i) {
+    const int pixel = i / g.channels, channel = i % g.channels;
+    const auto values = load<V>(from + i);
+    Vector<float, V> wide;
+    for (int k = 0; k < V; ++k) wide.at[k] = to_float(values.at[k]);
+    store(lines + pixel * g.line + channel, wide);
+  });
+}
+
+// Calls body(first pixel, how many) for every turn of this warp; what body leaves in the lines ends with it.
+template <class Body>
+__device__ void for_turns(const Neighbours& g, const Body& body) {
+  const int64_t warps = int64_t{gridDim.x} * blockDim.y, warp = int64_t{blockIdx.x} * blockDim.y + threadIdx.y;
+  for (int64_t turn = warp; turn < g.turns(); turn += warps) {
+    const int64_t first = turn * g.turn, left = g.pixels - first;
+    body(first, left < g.turn ? static_cast<int>(left) : g.turn);
+    __syncwarp();
+  }
+}
+
+// Calls body(pixel, channel, place in the maps) for what falls to this lane.
+template <class Body>
+__device__ void for_elements(const Neighbours& g, int64_t first, int pixels, const Body& body) {
+  for (int pixel = 0; pixel < pixels; ++pixel)
+    for_columns<1>(g.channels, [&](int channel) { body(pixel, channel, (first + pixel) * g.channels + channel); });
+}
+
+template <int V, class T>
+__global__ void __launch_bounds__(block_threads) local_response_norm_kernel(Neighbours g, const T* x, T* y) {
+  NODE_CUDNN_DYNAMIC_SHARED(float, shared);
+  const Lines<1> lines(g, shared);
+  for_turns(g, [&](int64_t first, int pixels) {
+    read_pixels<V>(g, pixels, x + first * g.channels, lines.at(0, 0));
+    __syncwarp();
+    for_elements(g, first, pixels, [&](int pixel, int channel, int64_t place) {
+      const float* own = lines.at(0, pixel) + channel;
+      y[place] = from_float<T>(*own * g.power(g.energy(own)));
+    });
+  });
+}
+
+// The lines hold x; dy, then dy s^-beta; and dy x s^(-beta - 1), whose windows are summed.
+template <int V, class T>
+__global__ void __launch_bounds__(block_threads)
+    local_response_norm_grad_kernel(Neighbours g, const T* dy, const T* x, T* dx) {
+  NODE_CUDNN_DYNAMIC_SHARED(float, shared);
+  const Lines<3> lines(g, shared);
+  const float factor = 2 * g.share * g.beta;
+  for_turns(g, [&](int64_t first, int pixels) {
+    read_pixels<V>(g, pixels, x + first * g.channels, lines.at(0, 0));
+    read_pixels<V>(g, pixels, dy + first * g.channels, lines.at(1, 0));
+    __syncwarp();
+    for_elements(g, first, pixels, [&](int pixel, int channel, int64_t) {
+      const float* own = lines.at(0, pixel) + channel;
+      const float energy = g.energy(own), direct = lines.at(1, pixel)[channel] * g.power(energy);
+      lines.at(1, pixel)[channel] = direct;
+      lines.at(2, pixel)[channel] = direct * *own / energy;
+    });
+    __syncwarp();
+    for_elements(g, first, pixels, [&](int pixel, int channel, int64_t place) {
+      const float others = lines.at(0, pixel)[channel] * g.sum(lines.at(2, pixel) + channel);
+      dx[place] = from_float<T>(lines.at(1, pixel)[channel] - factor * others);
+    });
+  });
+}
+
+constexpr int round4(int count) { return (count + 3) / 4 * 4; }
+
+Neighbours make_neighbours(const Node& node, const ValueType& x) {
+  const Dims d = expect_activation("x", x);
+  constexpr double any = 1e30;
+  const int64_t size = expect_integer(node, "size", 1);
+  expect(size % 2 == 1, "size must be odd, not " + std::to_string(size));
+  const double alpha = expect_number(node, "alpha", 0, any), beta = expect_number(node, "beta", 0, any),
+               k = expect_number(node, "k", 0, any);
+  expect(k > 0, "k must be above 0");
+  expect(d.c < (1 << 20), "x has too many channels, " + std::to_string(d.c));
+  const auto channels = static_cast<int>(d.c);
+  // A window that is wider than all channels twice over holds what it holds.
+  const auto half = static_cast<int>(std::min(size / 2, int64_t{channels}));
+  const int margin = round4(half), turn = std::max(256 / channels, 1);  // work for every lane
+  return {d.pixels(),
+          channels,
+          half,
+          turn,
+          round4(channels) + 2 * margin,
+          margin,
+          static_cast<float>(alpha / static_cast<double>(size)),
+          static_cast<float>(beta),
+          static_cast<float>(k)};
+}
+
+// How many warps share a block: as many as its shared memory has lines for, each `kinds` for every pixel of a turn.
+struct Block {
+  unsigned warps;
+  size_t bytes;
+};
+
+Block make_block(const Neighbours& g, size_t kinds) {
+  constexpr size_t most = size_t{48} << 10;
+  const size_t bytes = kinds * static_cast<size_t>(g.turn) * static_cast<size_t>(g.line) * sizeof(float);
+  expect(bytes <= most, "the device cuda has shared memory for channels and half a window on both sides of at most " +
+                            std::to_string(most / kinds / sizeof(float)) + " in all, not " + std::to_string(g.line));
+  const auto warps = static_cast<unsigned>(std::min<size_t>(most / bytes, block_threads / warp_size));
+  return {warps, warps * bytes};
+}
+
+template <class... P, class... A>
+void launch_turns(const Cuda& cuda, const Neighbours& g, const Block& block, void (*kernel)(P...), A... addresses) {
+  launch(kernel, blocks_for(cuda, g.turns(), block.warps), dim3(warp_size, block.warps), block.bytes, cuda.stream, g,
+         addresses...);
+}
+
+}  // namespace
+
+Prepared prepare_local_response_norm(Cuda& cuda, const Graph& graph, const Node& node) {
+  expect_counts(node, 1, 1);
+  const ValueType& x = input_type(graph, node, 0);
+  const Neighbours g = make_neighbours(node, x);
+  expect_type("y", output_type(graph, node, 0), x);
+  const Block block = make_block(g, 1);
+  return with_float(x.dtype, [&]<class T>(std::type_identity<T>) {
+    return with_vector<T>(g.channels, [&]<int V>(std::integral_constant<int, V>) {
+      const auto run = [=, &cuda](const Arguments& a) {
+        launch_turns(cuda, g, block, local_response_norm_kernel<V, T>, input<T>(a, 0), output<T>(a, 0));
+      };
+      return prepared("cuda", run, 0, {{0, 0}});
+    });
+  });
+}
+
+Prepared prepare_local_response_norm_grad(Cuda& cuda, const Graph& graph, const Node& node) {
+  expect_counts(node, 2, 1);
+  const ValueType& dy = input_type(graph, node, 0);
+  const Neighbours g = make_neighbours(node, dy);
+  expect_type("x", input_type(graph, node, 1), dy);
+  expect_type("dx", output_type(graph, node, 0), dy);
+  const Block block = make_block(g, 3);
+  return with_float(dy.dtype, [&]<class T>(std::type_identity<T>) {
+    return with_vector<T>(g.channels, [&]<int V>(std::integral_constant<int, V>) {
+      const auto run = [=, &cuda](const Arguments& a) {
+        launch_turns(cuda, g, block, local_response_norm_grad_kernel<V, T>, input<T>(a, 0), input<T>(a, 1),
+                     output<T>(a, 0));
+      };
+      return prepared("cuda", run, 0, {{0, 0}, {0, 1}});
+    });
+  });
+}
+
+}  // namespace node_cudnn::cuda

@@ -1,0 +1,125 @@
+#include "backend/cuda/ops.h"
+#include "backend/cuda/rows.h"
+
+namespace node_cudnn::cuda {
+namespace {
+
+struct Sizes {
+  int64_t batch, classes;
+  float smoothing;
+  bool indexed;  // targets are class indices, not probabilities
+};
+
+// Of one run; one of both is missing. A label of -1 leaves its row out; another one outside 0 .. classes - 1 makes its
+// row NaN.
+struct Targets {
+  Sizes s;
+  const int32_t* labels;
+  const float* probabilities;
+
+  __device__ bool is_ignored(int64_t n) const { return labels && labels[n] == -1; }
+  __device__ bool is_wrong(int64_t n) const { return labels && (labels[n] < -1 || labels[n] >= s.classes); }
+  __device__ float at(int64_t n, int64_t k) const {
+    const float target = labels ? static_cast<float>(labels[n] == k) : probabilities[n * s.classes + k];
+    return target * (1 - s.smoothing) + s.smoothing / 2;
+  }
+};
+
+template <int V, class T>
+__global__ void __launch_bounds__(block_threads) row_losses_kernel(Targets targets, const T* logits, float* losses) {
+  const int64_t row = warp_row();
+  if (row >= targets.s.batch) return;  // a whole warp
+  float loss = 0;
+  for_columns<V>(targets.s.classes, [&](int64_t k) {
+    const auto values = load<V>(logits + row * targets.s.classes + k);
+    for (int i = 0; i < V; ++i) {
+      const float x = to_float(values.at[i]), above = x < 0 ? 0 : x;  // a NaN stays
+      loss += above - x * targets.at(row, k + i) + log1pf(expf(-fabsf(x)));
+    }
+  });
+  loss = warp_sum(loss);
+  if (threadIdx.x == 0) losses[row] = targets.is_ignored(row) ? 0 : targets.is_wrong(row) ? quiet_nan() : loss;
+}
+
+__global__ void __launch_bounds__(block_threads)
+    mean_of_elements_kernel(Targets targets, const float* losses, float* loss) {
+  float sum = 0;
+  for (int64_t n = threadIdx.x; n < targets.s.batch; n += blockDim.x) sum += losses[n];
+  sum = block_sum(sum);
+  const int rows = count_rows(targets.s.batch, targets.labels);
+  if (threadIdx.x == 0) *loss = sum / static_cast<float>(rows * targets.s.classes);
+}
+
+// Vectors lie within a row.
+template <int V, class T>
+__global__ void __launch_bounds__(block_threads)
+    sigmoid_gradient_kernel(Targets targets, const float* dloss, const T* logits, T* dlogits) {
+  const int64_t classes = targets.s.classes, vectors = targets.s.batch * classes / V;
+  const int rows = count_rows(targets.s.batch, targets.labels);
+  const float scale = *dloss / static_cast<float>(rows * classes);
+  for (int64_t i = thread_index(); i < vectors; i += thread_count()) {
+    const int64_t row = i * V / classes, k = i * V % classes;
+    auto values = load<V>(logits + i * V);
+    const bool ignored = targets.is_ignored(row), wrong = targets.is_wrong(row);
+    for (int j = 0; j < V; ++j) {
+      const float probability = 1 / (1 + expf(-to_float(values.at[j])));
+      const float slope = scale * (probability - targets.at(row, k + j));
+      values.at[j] = from_float<T>(ignored ? 0 : wrong ? quiet_nan() : slope);
+    }
+    store(dlogits + i * V, values);
+  }
+}
+
+Sizes make_sizes(const Node& node, const ValueType& logits, const ValueType& targets, const ValueType& loss) {
+  expect_float("logits", logits);
+  expect(logits.shape.size() == 2, "logits must be [N, K]");
+  expect_type("logits", logits, plain(logits.dtype, logits.shape));
+  const bool indexed = targets.dtype == DType::int32;
+  if (indexed)
+    expect_type("labels", targets, plain(DType::int32, {logits.shape[0]}));
+  else
+    expect_type("targets", targets, plain(DType::float32, logits.shape));
+  expect_type("the loss or its gradient", loss, plain(DType::float32, {1}));
+  return {logits.shape[0], logits.shape[1], static_cast<float>(expect_number(node, "smoothing", 0, 1)), indexed};
+}
+
+Targets targets_of(const Sizes& s, const Arguments& a, size_t i) {
+  return {s, s.indexed ? input<int32_t>(a, i) : nullptr, s.indexed ? nullptr : input<float>(a, i)};
+}
+
+}  // namespace
+
+Prepared prepare_sigmoid_cross_entropy(Cuda& cuda, const Graph& graph, const Node& node) {
+  expect_counts(node, 2, 1);
+  const ValueType& logits = input_type(graph, node, 0);
+  const Sizes s = make_sizes(node, logits, input_type(graph, node, 1), output_type(graph, node, 0));
+  return with_float(logits.dtype, [&]<class T>(std::type_identity<T>) {
+    return with_vector<T>(s.classes, [&]<int V>(std::integral_constant<int, V>) {
+      const auto run = [s, &cuda](const Arguments& a) {
+        const Targets targets = targets_of(s, a, 1);
+        auto* losses = static_cast<float*>(a.workspace);
+        launch_rows(cuda, s.batch, row_losses_kernel<V, T>, targets, input<T>(a, 0), losses);
+        launch(mean_of_elements_kernel, 1, block_threads, 0, cuda.stream, targets, losses, output<float>(a, 0));
+      };
+      return prepared("cuda", run, static_cast<size_t>(s.batch) * sizeof(float));
+    });
+  });
+}
+
+Prepared prepare_sigmoid_cross_entropy_grad(Cuda& cuda, const Graph& graph, const Node& node) {
+  expect_counts(node, 3, 1);
+  const ValueType& logits = input_type(graph, node, 1);
+  const Sizes s = make_sizes(node, logits, input_type(graph, node, 2), input_type(graph, node, 0));
+  expect_type("dlogits", output_type(graph, node, 0), logits);
+  return with_float(logits.dtype, [&]<class T>(std::type_identity<T>) {
+    return with_vector<T>(s.classes, [&]<int V>(std::integral_constant<int, V>) {
+      const auto run = [s, &cuda](const Arguments& a) {
+        launch(sigmoid_gradient_kernel<V, T>, blocks_for(cuda, s.batch * s.classes / V), block_threads, 0, cuda.stream,
+               targets_of(s, a, 2), input<float>(a, 0), input<T>(a, 1), output<T>(a, 0));
+      };
+      return prepared("cuda", run, 0, {{0, 1}});
+    });
+  });
+}
+
+}  // namespace node_cudnn::cuda

@@ -1,0 +1,43 @@
+#include "backend/cuda/kernel.h"
+#include "backend/cuda/launch.h"
+#include "backend/cuda/ops.h"
+
+namespace node_cudnn::cuda {
+namespace {
+
+constexpr size_t most_terms = 128;
+
+struct Terms {
+  const float* values[most_terms];
+  float weights[most_terms];
+  int count;
+};
+
+__global__ void weighted_sum_kernel(Terms terms, float* y) {
+  float sum = 0;
+  for (int i = 0; i < terms.count; ++i) sum += terms.weights[i] * *terms.values[i];
+  *y = sum;
+}
+
+}  // namespace
+
+Prepared prepare_weighted_sum(Cuda& cuda, const Graph& graph, const Node& node) {
+  const size_t n = node.inputs.size();
+  expect(n >= 1 && n <= most_terms,
+         "the device cuda sums 1 to " + std::to_string(most_terms) + " values, not " + std::to_string(n));
+  expect_counts(node, n, 1);
+  for (size_t i = 0; i < n; ++i) expect_type("every value", input_type(graph, node, i), plain(DType::float32, {1}));
+  expect_type("y", output_type(graph, node, 0), plain(DType::float32, {1}));
+  const std::vector<double>& weights = node.attributes.numbers("weights");
+  expect(weights.size() == n, std::to_string(weights.size()) + " weights for " + std::to_string(n) + " values");
+  return prepared("cuda", [weights, &cuda](const Arguments& a) {
+    Terms terms = {};
+    for (const double weight : weights) {
+      terms.values[terms.count] = input<float>(a, static_cast<size_t>(terms.count));
+      terms.weights[terms.count++] = static_cast<float>(weight);
+    }
+    launch(weighted_sum_kernel, 1, 1, 0, cuda.stream, terms, output<float>(a, 0));
+  });
+}
+
+}  // namespace node_cudnn::cuda
