@@ -20,6 +20,8 @@ export interface Devices {
 const winogradTolerance = 2e-5;
 // A result is rounded to 8 or 11 bits; where the float32 result stands at the border, perhaps to the neighbour.
 const steps: Readonly<Record<Dtype, number>> = { float32: 0, float64: 0, bfloat16: 2 ** -7, float16: 2 ** -10 };
+// Numbers of float16 below 2^-14 keep fewer bits: they are this far apart.
+const smallestHalf = 2 ** -24;
 const rounding = { float32: Math.fround, float64: Math.fround, bfloat16: toBfloat16, float16: toFloat16 } as const;
 
 export function titled(list: readonly OpCase[]): [string, OpCase][] {
@@ -80,6 +82,7 @@ function compareOutput(
   expectClose(name, numbersOf(outputs.get(name)), expected, {
     absolute,
     relative: (rounded || coarse) && !exact ? step : 0,
+    least: dtype === 'float16' && rounded && !exact ? smallestHalf : 0,
   });
 }
 
@@ -92,6 +95,8 @@ interface Bound {
   readonly absolute: number;
   /** In units of the element. */
   readonly relative: number;
+  /** Added to both. */
+  readonly least: number;
 }
 
 function expectClose(name: string, found: readonly number[], expected: readonly number[], bound: Bound): void {
@@ -101,7 +106,7 @@ function expectClose(name: string, found: readonly number[], expected: readonly 
   expected.forEach((truth, i) => {
     const value = found[i] as number;
     if (Object.is(truth, value) || truth === value || (Number.isNaN(truth) && Number.isNaN(value))) return;
-    const allowed = bound.absolute * largest + bound.relative * Math.abs(truth);
+    const allowed = bound.absolute * largest + bound.relative * Math.abs(truth) + bound.least;
     const error = Math.abs(value - truth);
     if (error <= allowed || error - allowed <= worst.excess) return;
     Object.assign(worst, {
