@@ -3,14 +3,16 @@
 import { cudaOps, type Mutant, type Tests } from './mutant.ts';
 
 const folder = 'native/backend/cuda';
-const shuffled = { settings: 'seed=1' };
-const address = { sanitizer: 'address' } as const;
-const races = (names: string): Tests => {
-  return { file: 'test/cuda/races.test.ts', names, simulation: { sanitizer: 'thread' } };
+const ops = cudaOps(
+  'float32 (global_avg_pool|softmax_cross_entropy|batch_norm_add_relu_grad|max_pool2d) |bfloat16 bias_grad',
+);
+const shuffled = cudaOps('float32 softmax_cross_entropy_grad', { settings: 'seed=1' });
+const address = cudaOps('float32 (flatten|ring_write)|bfloat16 slice_channels', { sanitizer: 'address' });
+const races: Tests = {
+  ...{ file: 'test/cuda/races.test.ts', names: 'topk_correct|ring_write' },
+  simulation: { sanitizer: 'thread' },
 };
-const replay = (names?: string): Tests => {
-  return { file: 'test/cuda/replay.test.ts', ...(names && { names }), simulation: {} };
-};
+const replays: Tests = { file: 'test/cuda/replay.test.ts', simulation: {} };
 
 const barriers: readonly Mutant[] = [
   {
@@ -18,7 +20,7 @@ const barriers: readonly Mutant[] = [
     file: `${folder}/global_pool.cu`,
     find: 'slot(threadIdx.y, k) = sums[k];\n  __syncthreads();',
     replace: 'slot(threadIdx.y, k) = sums[k];',
-    tests: cudaOps('float32 global_avg_pool '),
+    tests: ops,
   },
   {
     bug: 'missing second barrier: right only where the first thread runs first',
@@ -28,28 +30,28 @@ const barriers: readonly Mutant[] = [
   count = block_sum(count);
   if (threadIdx.x == 0) all[0] = count;
   count = all[0];\n`,
-    tests: cudaOps('float32 softmax_cross_entropy_grad', shuffled),
+    tests: shuffled,
   },
   {
     bug: 'a barrier that some threads do not reach',
     file: `${folder}/global_pool.cu`,
     find: '  __syncthreads();\n  if (threadIdx.y != 0 || channel >= channels) return;',
     replace: '  if (threadIdx.y != 0 || channel >= channels) return;\n  __syncthreads();',
-    tests: cudaOps('float32 global_avg_pool '),
+    tests: ops,
   },
   {
     bug: 'lost update: all threads add to one number, without an atomic',
     file: `${folder}/metrics.cu`,
     find: '  sum = block_sum(sum);\n  if (threadIdx.x == 0) *count = sum;',
     replace: '  if (threadIdx.x == 0) *count = 0;\n  __syncthreads();\n  *count += sum;',
-    tests: races('topk_correct'),
+    tests: races,
   },
   {
     bug: 'two blocks write the same number',
     file: `${folder}/metrics.cu`,
     find: 'launch(ring_write_kernel<Word>, 1, 1,',
     replace: 'launch(ring_write_kernel<Word>, 2, 1,',
-    tests: races('ring_write'),
+    tests: races,
   },
 ];
 
@@ -59,28 +61,28 @@ const memory: readonly Mutant[] = [
     file: `${folder}/flatten.cu`,
     find: 'NODE_CUDNN_SHARED(T, shared, tile * (tile + 1));',
     replace: 'NODE_CUDNN_SHARED(T, shared, tile* tile);',
-    tests: cudaOps('float32 flatten', address),
+    tests: address,
   },
   {
     bug: 'uninitialised shared memory: threads without a pixel leave their place as it was',
     file: `${folder}/global_pool.cu`,
     find: 'for (int k = 0; k < V; ++k) slot(threadIdx.y, k) = sums[k];',
     replace: 'for (int k = 0; k < V && static_cast<int>(threadIdx.y) < plane; ++k) slot(threadIdx.y, k) = sums[k];',
-    tests: cudaOps('float32 global_avg_pool '),
+    tests: ops,
   },
   {
     bug: 'a store outside the device memory: the ring never turns',
     file: `${folder}/metrics.cu`,
     find: 'ring[(at % length + length) % length] = *value;',
-    replace: 'ring[at] = *value;',
-    tests: cudaOps('float32 ring_write', address),
+    replace: 'ring[at + 0 * length] = *value;',
+    tests: address,
   },
   {
     bug: 'vectors are loaded from places that are not aligned',
     file: `${folder}/concat.cu`,
     find: '(s.from_begin | s.from_stride | s.to_begin | s.to_stride) % full_vector<T> == 0;',
     replace: 's.channels > 0;',
-    tests: cudaOps('bfloat16 slice_channels', address),
+    tests: address,
   },
 ];
 
@@ -91,7 +93,7 @@ const arithmetic: readonly Mutant[] = [
     find: '  loss = warp_sum(loss);',
     replace:
       '  for (int d = 1; d < warp_size; d *= 2) loss += __shfl_up_sync(all_lanes, loss, d) * (threadIdx.x >= unsigned(d));',
-    tests: cudaOps('float32 softmax_cross_entropy '),
+    tests: ops,
   },
   {
     bug: "stale mask: the first row's stays for all rows",
@@ -101,28 +103,28 @@ const arithmetic: readonly Mutant[] = [
         if (in.y) y = load<V>(in.y + offset);
         in.y = nullptr;
       }`,
-    tests: cudaOps('float32 batch_norm_add_relu_grad'),
+    tests: ops,
   },
   {
     bug: 'the stride of a row is right at even sizes only',
     file: `${folder}/pool.cu`,
     find: '((int64_t{n} * h.in + i) * w.in + j)',
     replace: '((int64_t{n} * h.in + i) * (w.in / 2 * 2) + j)',
-    tests: cudaOps('float32 max_pool2d'),
+    tests: ops,
   },
   {
     bug: 'sums are kept in the half type of the inputs',
     file: `${folder}/bias.cu`,
     find: 'sums[k].sum += to_float(values.at[k]);',
     replace: 'sums[k].sum = to_float(from_float<T>(sums[k].sum + to_float(values.at[k])));',
-    tests: cudaOps('bfloat16 bias_grad'),
+    tests: ops,
   },
   {
     bug: 'the tail of a row is not masked',
     file: `${folder}/loss.cu`,
     find: 'k < s.classes; k += warp_size) sum +=',
     replace: 'k < (s.classes + warp_size - 1) / warp_size * warp_size; k += warp_size) sum +=',
-    tests: cudaOps('float32 softmax_cross_entropy '),
+    tests: ops,
   },
 ];
 
@@ -139,42 +141,42 @@ const steps: readonly Mutant[] = [
       cudaMemcpyAsync(&baked, a.inputs[0], sizeof baked, cudaMemcpyDeviceToHost, cuda.stream);
     launch(+[](float* rate, float value) { *rate = value; }, 1, 1, 0, cuda.stream, static_cast<float*>(a.inputs[0]),
            baked);`,
-    tests: replay('without JavaScript'),
+    tests: replays,
   },
   {
     bug: 'an address by value: every program reads the labels of the first',
     file: `${folder}/loss.cu`,
     find: 'const auto* labels = input<int32_t>(a, 1);',
     replace: 'static const auto* labels = input<int32_t>(a, 1);',
-    tests: cudaOps('float32 softmax_cross_entropy '),
+    tests: ops,
   },
   {
     bug: 'the step that is captured is not run',
     file: `${folder}/step.cc`,
     find: 'if (replay_ == nullptr) capture();',
     replace: 'if (replay_ == nullptr) return capture();',
-    tests: replay('learning rates'),
+    tests: replays,
   },
   {
     bug: 'images are taken before the copy stream has brought them',
     file: `${folder}/transfer.cc`,
     find: '  check(cudaStreamWaitEvent(compute_, slot.arrived, 0), "cudaStreamWaitEvent");\n',
     replace: '',
-    tests: replay('learning rates'),
+    tests: replays,
   },
   {
     bug: 'a slot is filled again before the device is done with it',
     file: `${folder}/transfer.cc`,
     find: '  check(cudaEventSynchronize(slot.done), "cudaEventSynchronize");\n',
     replace: '',
-    tests: replay('without JavaScript'),
+    tests: replays,
   },
   {
     bug: 'captured steps are never given back',
     file: `${folder}/step.cc`,
     find: 'if (replay_ != nullptr) cudaGraphExecDestroy(replay_);',
     replace: '',
-    tests: replay('learning rates'),
+    tests: replays,
   },
 ];
 

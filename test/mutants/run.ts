@@ -1,11 +1,13 @@
 // Plants one bug after the other in a copy of the tree; each must turn a quick test red. `npm run mutants` prints a table
 // and writes bench/results/mutants-<date>.json; with `-- --kernels` it plants bugs in the kernels of the CUDA back end,
-// which the simulated device must find, and writes kernel-mutants-<date>.json. A part of descriptions chooses among them.
+// which the simulated device must find, and writes kernel-mutants-<date>.json. A part of descriptions chooses among
+// them, and then nothing is written.
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { dirname, join } from 'node:path';
+import { parseArgs } from 'node:util';
 import { kernels } from './kernels.ts';
-import type { Mutant } from './mutant.ts';
+import type { Mutant, Tests } from './mutant.ts';
 import { mutants } from './mutants.ts';
 import { git, root, Tree } from './tree.ts';
 
@@ -25,11 +27,9 @@ function planted(tree: Tree, { bug, file, find, replace }: Mutant): string {
   throw new Error(`'${bug}': ${file} holds the text to replace ${parts.length - 1} times, must be once: ${find}`);
 }
 
-function checkBaseline(tree: Tree, chosen: readonly Mutant[]): void {
-  for (const tests of new Map(chosen.map(({ tests }) => [JSON.stringify(tests), tests])).values()) {
-    const failed = tree.test(tests);
-    if (failed !== null) throw new Error(`without any mutant, '${failed}' fails: ${JSON.stringify(tests)}`);
-  }
+function checkBaseline(tree: Tree, tests: Tests): void {
+  const failed = tree.test(tests);
+  if (failed !== null) throw new Error(`without any mutant, '${failed}' fails: ${JSON.stringify(tests)}`);
 }
 
 function run(tree: Tree, mutant: Mutant): Outcome {
@@ -50,40 +50,50 @@ function run(tree: Tree, mutant: Mutant): Outcome {
   }
 }
 
-function record(title: string, outcomes: readonly Outcome[]): string {
-  const date = new Date().toISOString();
-  const name = join('bench', 'results', `${title}-${date.slice(0, 10)}.json`);
+/** What holds for the whole run; asked before the first record is written. */
+function circumstances(planned: number): Record<string, unknown> {
   const machine = `${cpus().length} x ${cpus()[0]?.model ?? 'unknown'}`;
-  const head = { date, commit: git('rev-parse', 'HEAD').trim(), dirty: git('status', '--porcelain') !== '', machine };
-  const killed = outcomes.filter((outcome) => outcome.killed).length;
-  const content = { ...head, node: process.version, mutants: outcomes.length, killed, outcomes };
-  mkdirSync(join(root, dirname(name)), { recursive: true });
-  writeFileSync(join(root, name), `${JSON.stringify(content, null, 2)}\n`);
-  return name;
+  const head = { commit: git('rev-parse', 'HEAD').trim(), dirty: git('status', '--porcelain') !== '', machine };
+  return { date: new Date().toISOString(), ...head, node: process.version, planned };
 }
 
-function main(args: readonly string[]): void {
-  const [title, all] = args[0] === '--kernels' ? ['kernel-mutants', kernels] : ['mutants', mutants];
-  const part = args[all === kernels ? 1 : 0] ?? '';
+/** Written anew after each mutant: what was tried is kept, whatever comes. */
+function record(title: string, head: Record<string, unknown>, outcomes: readonly Outcome[]): void {
+  const killed = outcomes.filter((outcome) => outcome.killed).length;
+  const content = { ...head, mutants: outcomes.length, killed, outcomes };
+  const name = join(root, 'bench', 'results', `${title}-${String(head.date).slice(0, 10)}.json`);
+  mkdirSync(dirname(name), { recursive: true });
+  writeFileSync(name, `${JSON.stringify(content, null, 2)}\n`);
+}
+
+function main(args: string[]): void {
+  const options = { kernels: { type: 'boolean' } } as const;
+  const { values, positionals } = parseArgs({ args, allowPositionals: true, options });
+  const [title, all] = values.kernels ? (['kernel-mutants', kernels] as const) : (['mutants', mutants] as const);
+  const part = positionals[0] ?? '';
   const chosen = all.filter(({ bug }) => bug.includes(part));
+  const head = circumstances(chosen.length);
+  const outcomes: Outcome[] = [];
   const tree = new Tree();
   try {
     for (const mutant of chosen) planted(tree, mutant);
-    console.log(`building, and running the tests of ${chosen.length} mutants without any of them ...`);
-    checkBaseline(tree, chosen);
-    const outcomes: Outcome[] = [];
+    console.log(`${chosen.length} mutants; tests run without any of them first`);
+    const checked = new Set<string>();
     for (const mutant of chosen) {
+      const tests = JSON.stringify(mutant.tests);
+      if (!checked.has(tests)) checkBaseline(tree, mutant.tests);
+      checked.add(tests);
       const outcome = run(tree, mutant);
       outcomes.push(outcome);
       console.log(`${outcome.killed ? 'killed  ' : 'SURVIVED'} ${outcome.bug}\n         by: ${outcome.by}`);
+      if (!part) record(title, head, outcomes);
     }
-    const survivors = outcomes.filter(({ killed }) => !killed);
-    console.log(`${outcomes.length - survivors.length} of ${outcomes.length} mutants killed`);
-    if (!part) console.log(`record: ${record(title, outcomes)}`);
-    if (survivors.length) process.exitCode = 1;
   } finally {
     tree.remove();
   }
+  const survivors = outcomes.filter(({ killed }) => !killed);
+  console.log(`${outcomes.length - survivors.length} of ${outcomes.length} mutants killed`);
+  if (survivors.length) process.exitCode = 1;
 }
 
 main(process.argv.slice(2));

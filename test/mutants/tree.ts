@@ -73,8 +73,9 @@ export class Tree {
     const folder = join(this.path, 'build-simulate');
     const release = `-DNODE_CUDNN_OUTPUT=${join(folder, 'build', 'Release')}`;
     const targets = ['node_cudnn', `node_cudnn_${target}`];
-    if (!existsSync(join(folder, 'CMakeCache.txt')))
-      this.#run('cmake', '-S', '.', '-B', folder, '-DCMAKE_BUILD_TYPE=Release', '-DNODE_CUDNN_SIMULATE=ON', release);
+    const options = ['CMAKE_BUILD_TYPE=Release', 'NODE_CUDNN_SIMULATE=ON', 'NODE_CUDNN_WERROR=ON'].map((o) => `-D${o}`);
+    const known = existsSync(join(folder, 'CMakeCache.txt'));
+    if (!known) this.#run('cmake', '-S', '.', '-B', folder, ...options, release);
     this.#run('cmake', '--build', folder, '--parallel', String(availableParallelism()), '--target', ...targets);
   }
 
