@@ -2,6 +2,7 @@
 import {
   ArgumentError,
   checkOptions,
+  type DType,
   fuse as fuseGraph,
   type Graph,
   type HostArray,
@@ -287,7 +288,11 @@ function checkAvailable(name: string): void {
 function checkDtypes({ values }: Graph, { name, features }: Device): void {
   const value = values.find(({ dtype }) => isFloat(dtype) && dtype !== 'float32' && !features.has(`dtype:${dtype}`));
   if (!value) return;
-  const cure = value.dtype === 'bfloat16' ? 'train in float32' : "use device 'reference'";
+  const cures: Partial<Record<DType, string>> = {
+    bfloat16: 'train in float32',
+    float16: "compute in float32 or bfloat16, or on a device that has float16: 'cuda:0', 'reference'",
+  };
+  const cure = cures[value.dtype] ?? "use device 'reference'";
   throw new ArgumentError(`compile: device '${name}' has no ${value.dtype} ('${value.name}'); ${cure}`);
 }
 

@@ -20,9 +20,9 @@ export type DeviceChoice = {
 export const ampOption = {
   'amp-dtype': {
     type: 'text',
-    choices: ['float32', 'bfloat16'],
+    choices: ['float32', 'bfloat16', 'float16'],
     value: 'DTYPE',
-    description: 'precision of the layers: float32 (default) or bfloat16',
+    description: 'precision of the layers: float32 (default), bfloat16, or float16, which scales the loss',
   },
 } as const;
 

@@ -10,6 +10,7 @@ import {
   scheduleOf,
   Trainer,
 } from '../train/index.ts';
+import { checkPrecision } from '../train/options.ts';
 import { RunFolder } from '../train/output.ts';
 import type { Output } from './command.ts';
 import { withDevice } from './common.ts';
@@ -47,7 +48,7 @@ export async function train(
 ): Promise<RunSummary> {
   const { configuration, folder, resume, overwrite = false } = request;
   frozen(createModel(configuration.model, dropout(configuration)), configuration);
-  await withDevice({ ...request, ...configuration }, async () => undefined);
+  await withDevice({ ...request, ...configuration }, async (device) => checkPrecision(device, configuration.ampDtype));
   await RunFolder.open(folder, { overwrite, resume });
   const { skipDamaged, workers } = request;
   const wanted = await wantedPictures(configuration, resume);

@@ -2,6 +2,7 @@ import { table } from '../graph/index.ts';
 import { modelDefaults } from '../models/index.ts';
 import { type ModelSummary, summarise } from '../nn/index.ts';
 import { bytes } from '../train/format.ts';
+import type { AmpDtype } from '../train/index.ts';
 import { UsageError } from './args.ts';
 import { defineCommand } from './command.ts';
 import { ampOption, deviceOptions, jsonOption, withDevice } from './common.ts';
@@ -47,7 +48,7 @@ export const command = defineCommand({
       imageSize: values['image-size'] ?? imageSize,
       numClasses: values['num-classes'] ?? numClasses,
       inChannels,
-      ampDtype: values['amp-dtype'] === 'bfloat16' ? ('bfloat16' as const) : ('float32' as const),
+      ampDtype: (values['amp-dtype'] ?? 'float32') as AmpDtype,
     };
     const summary = await withDevice(values, async (device) => {
       const { module, program, state } = await trainingProgram(device, options);

@@ -5,11 +5,13 @@ import { rewrite } from './rewrite.ts';
 import { type DType, isFloat, typeOf } from './types.ts';
 
 /**
- * The forward graph with convolutions, matrix products and what stands between them in bfloat16. Parameters, statistics
+ * The forward graph with convolutions, matrix products and what stands between them in half precision. Parameters, statistics
  * and the loss stay float32: weights are cast where they are read. Apply before gradient(); find values by name.
  */
-export function autocast(graph: Graph, dtype: 'bfloat16'): Graph {
-  if (dtype !== 'bfloat16') throw new ArgumentError(`autocast: dtype must be 'bfloat16', got ${String(dtype)}`);
+export function autocast(graph: Graph, dtype: 'bfloat16' | 'float16'): Graph {
+  if (dtype !== 'bfloat16' && dtype !== 'float16') {
+    throw new ArgumentError(`autocast: dtype must be 'bfloat16' or 'float16', got ${String(dtype)}`);
+  }
   if (graph.dtype !== 'float32')
     throw new ArgumentError(`autocast: the graph is ${graph.dtype}; only float32 graphs can be cast`);
   const casts = new Map<Value, Value>();

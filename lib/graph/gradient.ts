@@ -2,18 +2,24 @@
 import { ArgumentError } from './errors.ts';
 import type { Graph, Node, Value } from './graph.ts';
 import { ruleOf } from './registry.ts';
-import { elements, isFloat, sameShape, shapeText, typeOf } from './types.ts';
+import { elements, isFloat, sameShape, sameType, shapeText, typeOf, typeText } from './types.ts';
 
 /**
- * Gradients of the scalar `loss` with respect to each value of `wrt`, in that order, named `grad.<value>`.
+ * Gradients of the scalar `loss` with respect to each value of `wrt`, in that order, named `grad.<value>`; all of them
+ * times `lossGradient`, where it is given.
  * Nodes are appended only for what the wanted gradients need; gradients of a value with several users are added up.
  */
-export function gradient(loss: Value, wrt: readonly Value[]): Value[] {
+export function gradient(loss: Value, wrt: readonly Value[], lossGradient?: Value): Value[] {
   const { graph } = loss;
   checkLoss(loss);
   for (const value of wrt) checkWanted(value, loss);
+  if (lossGradient && !sameType(lossGradient, loss)) {
+    throw new ArgumentError(
+      `gradient: the loss is ${typeText(loss)}, so its gradient cannot be ${typeText(lossGradient)} ('${lossGradient.name}')`,
+    );
+  }
   const needed = dependents(graph, new Set(wrt));
-  const contributions = new Map<Value, Value[]>([[loss, [one(loss)]]]);
+  const contributions = new Map<Value, Value[]>([[loss, [lossGradient ?? one(loss)]]]);
   for (const node of graph.nodes.toReversed()) {
     if (node.outputs.some((output) => contributions.has(output))) backward(node, needed, contributions);
   }

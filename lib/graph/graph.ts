@@ -74,7 +74,7 @@ export class Graph {
   constructor({ dtype = 'float32', training = false }: GraphOptions = {}) {
     if (dtype !== 'float32' && dtype !== 'float64') {
       throw new ArgumentError(
-        `Graph: dtype must be 'float32' or 'float64', got ${String(dtype)}; for bfloat16: autocast()`,
+        `Graph: dtype must be 'float32' or 'float64', got ${String(dtype)}; for bfloat16 and float16: autocast()`,
       );
     }
     this.dtype = dtype;

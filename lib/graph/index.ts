@@ -15,6 +15,7 @@ export {
 } from './graph.ts';
 export { bytesText, graphText, table } from './print.ts';
 export { defineOp, type GradientRule, type Match, multiplyAdds, type OpRule, ruleOf, type Target } from './registry.ts';
+export { copy, rewrite } from './rewrite.ts';
 export {
   type DType,
   denseBytes,

@@ -1,9 +1,10 @@
 import { TrainingError } from './errors.ts';
 import type { Prediction, PredictOptions } from './inference.ts';
+import type { LossScaleMetrics } from './loss-scale.ts';
 import type { EpochMetrics } from './metrics.ts';
 
 /** Where a run stands after a native call: the loss and accuracy are means over the epoch so far. */
-export interface Progress {
+export interface Progress extends LossScaleMetrics {
   /** Counted from 1. */
   readonly epoch: number;
   readonly epochs: number;

@@ -23,6 +23,7 @@ export {
   type PredictOptions,
   predictCheckpoint,
 } from './inference.ts';
+export type { LossScaleMetrics, LossScaling } from './loss-scale.ts';
 export type { EpochMetrics } from './metrics.ts';
 export type { TrainerOptions } from './options.ts';
 export { type PercentilePoint, percentiles, UnitPercentiles, type UnitPercentilesOptions } from './percentiles.ts';

@@ -1,8 +1,9 @@
 import { appendFile, readFile, writeFile } from 'node:fs/promises';
 import { TrainingError } from './errors.ts';
+import type { LossScaleMetrics } from './loss-scale.ts';
 
 /** One line of metrics.jsonl. Accuracies are fractions; `seconds` is the time spent in training steps. */
-export interface EpochMetrics {
+export interface EpochMetrics extends LossScaleMetrics {
   readonly epoch: number;
   readonly step: number;
   readonly trainLoss: number;

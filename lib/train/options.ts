@@ -2,9 +2,11 @@ import { channelStatistics } from '../data/statistics.ts';
 import { type DataSet, isStreamed, type PictureSet, type StreamedDataSet } from '../data/types.ts';
 import type { Module } from '../nn/index.ts';
 import type { Optimizer, Schedule } from '../optim/index.ts';
+import type { Device } from '../program.ts';
 import type { Callback } from './callbacks.ts';
 import type { Checkpoint, CheckpointInfo, ModelInfo } from './checkpoint.ts';
 import { TrainingError } from './errors.ts';
+import type { LossScaling } from './loss-scale.ts';
 import type { ProgressStream } from './progress.ts';
 import { checkedRate } from './runner.ts';
 import { type AmpDtype, ringLength } from './step.ts';
@@ -39,8 +41,10 @@ export interface TrainerOptions {
   readonly smoothing?: number;
   /** Keeps moving averages of the weights with this decay, from 0 to below 1; evaluation and prediction use them. */
   readonly emaDecay?: number;
-  /** Precision of convolutions and what stands between them. Default 'float32'. */
+  /** Precision of convolutions and what stands between them. Default 'float32'. Not every device has the others. */
   readonly ampDtype?: AmpDtype;
+  /** How the factor on the loss adjusts itself in float16. Default as torch.amp.GradScaler. */
+  readonly lossScaling?: LossScaling;
   /** Of initial weights, order and augmentation: 0 to 2^31 - 1. Default 0. */
   readonly seed?: number;
   /** Folder for checkpoints and metrics. Without it nothing is written. */
@@ -100,6 +104,16 @@ function checkLabels({ name, train, test, classes }: TrainerOptions['data']): vo
         `(labels 0 to ${classes.length - 1})`,
     );
   }
+}
+
+/** Before anything is loaded or built for it. */
+export function checkPrecision({ name, features }: Device, ampDtype: AmpDtype): void {
+  if (ampDtype !== 'float16' || features.has('dtype:float16')) return;
+  throw new TrainingError(
+    'ERR_OPTION',
+    `device '${name}' does not compute in float16; train in float32 or bfloat16 (--amp-dtype), or on a device that ` +
+      "has float16: 'cuda:0', or 'reference', which is slow (--device)",
+  );
 }
 
 // As torchvision and timm use them.

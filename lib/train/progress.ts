@@ -1,5 +1,6 @@
 import type { Callback, Progress } from './callbacks.ts';
 import { bytes, duration, percent } from './format.ts';
+import type { LossScaleMetrics } from './loss-scale.ts';
 import type { EpochMetrics } from './metrics.ts';
 
 /** The part of a stream that progress needs; `process.stdout` and `process.stderr` are such streams. */
@@ -68,6 +69,7 @@ export function describeProgress(p: Progress): string {
     `${Math.round(p.imagesPerSecond)} images/s`,
     bytes(p.memoryBytes),
     `${duration(p.remainingSeconds)} left`,
+    ...describeLossScale(p),
   ].join('  ');
 }
 
@@ -80,5 +82,10 @@ export function describeEpoch(m: EpochMetrics, epochs: number): string {
     `test accuracy ${percent(m.testAccuracy)}`,
     `${Math.round(m.imagesPerSecond)} images/s`,
     duration(m.seconds),
+    ...describeLossScale(m),
   ].join('  ');
+}
+
+function describeLossScale({ lossScale, skippedSteps }: LossScaleMetrics): string[] {
+  return lossScale === undefined ? [] : [`loss scale ${lossScale}`, `${skippedSteps} steps skipped`];
 }

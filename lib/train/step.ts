@@ -13,8 +13,9 @@ import {
   weightedSum,
 } from '../ops/index.ts';
 import { averagePrefix, averageWeights, type Optimizer } from '../optim/index.ts';
+import { LossScaler, type LossScaling } from './loss-scale.ts';
 
-export type AmpDtype = 'float32' | 'bfloat16';
+export type AmpDtype = 'float32' | 'bfloat16' | 'float16';
 
 export interface Normalisation {
   readonly mean: readonly number[];
@@ -38,6 +39,8 @@ export interface TrainingStepOptions extends ForwardOptions {
   readonly smoothing: number;
   /** Keeps moving averages of parameters and buffers with this decay. */
   readonly emaDecay?: number | undefined;
+  /** Of float16. */
+  readonly lossScaling?: LossScaling | undefined;
   readonly seed: number;
 }
 
@@ -67,11 +70,14 @@ export function trainingGraph(options: TrainingStepOptions): Graph {
   const whole = inPrecision(graph, options.ampDtype);
   const trained = model.namedParameters().filter(([, parameter]) => parameter.requiresGrad);
   const parameters = trained.map(([name]) => whole.find(name));
-  const gradients = gradient(whole.find('loss'), parameters);
+  const scaler = options.ampDtype === 'float16' ? new LossScaler(whole, options.lossScaling) : undefined;
+  const loss = whole.find('loss');
+  const gradients = scaler ? scaler.gradients(loss, parameters) : gradient(loss, parameters);
   optimizer.update(whole, parameters, gradients, whole.input('learning_rate', { shape: [1] }));
-  if (options.emaDecay !== undefined) average(whole, model, options.emaDecay);
-  record(whole, whole.find('step'), { 'ring.loss': whole.find('loss'), 'ring.correct': whole.find('correct') });
-  return whole;
+  if (options.emaDecay !== undefined) average(whole, model, options.emaDecay, scaler?.updates ?? whole.find('step'));
+  const final = scaler?.finish() ?? whole;
+  record(final, final.find('step'), { 'ring.loss': final.find('loss'), 'ring.correct': final.find('correct') });
+  return final;
 }
 
 /** Of the logits, and of the model's auxiliary heads by their weights. */
@@ -143,11 +149,11 @@ function rows(graph: Graph, name: string, batchSize: number): Value {
   return graph.input(name, { shape: [batchSize], dtype: 'int32' });
 }
 
-/** After the update: step 0 copies, so that weights that were loaded before it count. */
-function average(graph: Graph, model: Module, decay: number): void {
+/** After the update: the first of them copies, so that weights that were loaded before it count. */
+function average(graph: Graph, model: Module, decay: number, updates: Value): void {
   const names = [...model.namedParameters(), ...model.namedBuffers()].map(([name]) => name);
   const values = names.filter((name) => graph.has(name)).map((name) => graph.find(name));
-  averageWeights(graph, values, { decay, step: graph.find('step') });
+  averageWeights(graph, values, { decay, step: updates });
 }
 
 function resident(graph: Graph, name: string, set: ImageSet): Value {

@@ -13,9 +13,10 @@ import {
 } from './checkpoint.ts';
 import { TrainingError } from './errors.ts';
 import { type Evaluation, Evaluator, type Prediction, type PredictOptions, Predictor } from './inference.ts';
+import { type LossScaleMetrics, leastLossScale, lossScaleMetrics } from './loss-scale.ts';
 import { compileToFit } from './memory.ts';
 import { addSteps, type EpochMetrics, noSums } from './metrics.ts';
-import { checkOptions, checkResumable, modelInfo, type TrainerOptions } from './options.ts';
+import { checkOptions, checkPrecision, checkResumable, modelInfo, type TrainerOptions } from './options.ts';
 import { RunFolder } from './output.ts';
 import { ProgressLine } from './progress.ts';
 import { StepRunner } from './runner.ts';
@@ -63,6 +64,7 @@ export class Trainer implements TrainingControl {
     const { device: name = 'cpu', threads, tf32 = false, deterministic = false } = options;
     const device = await Device.open(name, { ...(threads !== undefined && { threads }), tf32, deterministic });
     try {
+      checkPrecision(device, options.ampDtype ?? 'float32');
       const parts = await build(options, info, device, checkpoint);
       const position = checkpoint?.info.position ?? startPosition;
       const trainer = new Trainer(options, info, device, folder, position, parts);
@@ -215,11 +217,15 @@ export class Trainer implements TrainingControl {
       stepOfEpoch: before.stepOfEpoch + steps,
       sums: addSteps(before.sums, records, this.#options.batchSize, records.seconds),
     };
-    await this.#report(records.losses);
+    const scaling = await lossScaleMetrics(this.#state, this.#position.step);
+    if ((scaling.lossScale ?? 1) < leastLossScale) {
+      throw this.#notFinite('gradients are not finite whatever the loss scale', this.#position.step);
+    }
+    await this.#report(records.losses, scaling);
     if (steps === toSave && steps < toEnd) await this.#saveLast();
   }
 
-  async #report(losses: readonly number[]): Promise<void> {
+  async #report(losses: readonly number[], scaling: LossScaleMetrics): Promise<void> {
     const { epoch, step, stepOfEpoch, sums } = this.#position;
     const { stepsPerEpoch } = this.#runner;
     const progress = {
@@ -234,6 +240,7 @@ export class Trainer implements TrainingControl {
       memoryBytes: this.device.memory().bytes,
       remainingSeconds: ((this.epochs * stepsPerEpoch - step) * sums.seconds) / sums.steps,
       losses,
+      ...scaling,
     };
     for (const callback of this.#callbacks) await callback.onStepsEnd?.(progress, this);
   }
@@ -250,6 +257,7 @@ export class Trainer implements TrainingControl {
       testAccuracy: test.top1,
       imagesPerSecond: sums.images / sums.seconds,
       seconds: sums.seconds,
+      ...(await lossScaleMetrics(this.#state, step)),
     };
     const improved = test.top1 > (bestAccuracy ?? -1);
     this.#position = {
@@ -340,13 +348,17 @@ async function build(
     ampDtype = 'float32',
     seed = 0,
     emaDecay,
+    lossScaling,
     schedule,
     stepsPerCall,
   } = options;
   const forward = { model, batchSize, ampDtype, normalisation: info.normalisation };
   const augment = { padding: 0, flip: false, ...options.augment };
   const graphOf = (size: number) =>
-    trainingGraph({ ...forward, batchSize: size, set: data.train, optimizer, augment, smoothing, emaDecay, seed });
+    trainingGraph({
+      ...{ ...forward, batchSize: size, set: data.train, optimizer, augment },
+      ...{ smoothing, emaDecay, lossScaling, seed },
+    });
   const evaluation = evaluationGraph({ ...forward, averaged: emaDecay !== undefined, set: data.test });
   const state = await device.createState(variablesOf(graphOf(batchSize), evaluation), { seed });
   if (checkpoint) await load(state, checkpoint);

@@ -180,4 +180,28 @@ const steps: readonly Mutant[] = [
   },
 ];
 
-export const kernels: readonly Mutant[] = [...barriers, ...memory, ...arithmetic, ...steps];
+const float16: readonly Mutant[] = [
+  {
+    bug: 'a gradient that is not a number passes as finite',
+    file: `${folder}/loss_scale.cu`,
+    find: 'count += !(fabsf(values.at[k]) <= FLT_MAX);',
+    replace: 'count += fabsf(values.at[k]) > FLT_MAX;',
+    tests: cudaOps('float32 unscale'),
+  },
+  {
+    bug: 'the first chunk alone says whether a gradient is finite',
+    file: `${folder}/loss_scale.cu`,
+    find: 'if (threadIdx.x == 0) bad[chunk] = count;',
+    replace: 'if (threadIdx.x == 0) bad[chunk] = table.first_chunk[value] == chunk ? count : 0;',
+    tests: cudaOps('float32 unscale'),
+  },
+  {
+    bug: 'variables are restored after good steps',
+    file: `${folder}/snapshot.cu`,
+    find: 'if (keep && *keep != 0) return;',
+    replace: 'if (keep && *keep == 0) return;',
+    tests: cudaOps('float32 restore'),
+  },
+];
+
+export const kernels: readonly Mutant[] = [...barriers, ...memory, ...arithmetic, ...steps, ...float16];

@@ -1,5 +1,6 @@
 // Planted bugs, and the quick tests that must turn red for each. `find` must occur exactly once in `file`.
 import { layers } from './layers.ts';
+import { lossScale } from './loss-scale.ts';
 import { cpuOps, file, goldens, gradients, type Mutant } from './mutant.ts';
 
 const cpu: readonly Mutant[] = [
@@ -346,4 +347,12 @@ const pictures: readonly Mutant[] = [
   },
 ];
 
-export const mutants: readonly Mutant[] = [...cpu, ...reference, ...layers, ...program, ...typescript, ...pictures];
+export const mutants: readonly Mutant[] = [
+  ...cpu,
+  ...reference,
+  ...layers,
+  ...lossScale,
+  ...program,
+  ...typescript,
+  ...pictures,
+];

@@ -1,5 +1,6 @@
 // Every op of docs/ops.md at odd sizes, as data. The same cases serve cpu-vs-reference.test.ts and anyone who times ops.
 import { layerCases } from './layer-cases.ts';
+import { lossScaleCases } from './loss-scale-cases.ts';
 import {
   A,
   bytes,
@@ -390,5 +391,6 @@ export const cases: readonly OpCase[] = [
   larsCase(0.9, 1e-4, true, { g0: S(17), g1: S(97, 101), g2: filterS(5, 3, 1, 1) }),
   ...emaCases,
   ...clipCases,
+  ...lossScaleCases,
   ...layerCases,
 ];

@@ -30,13 +30,17 @@ it('the CUDA back end has exactly these too', () => {
   expect(known.sort()).toEqual(table.map(({ op }) => op).sort());
 });
 
+// What serves float16 alone.
+const notOnCpu = ['loss_scale', 'snapshot'];
+
 it('a family has the same file name in every room', () => {
-  for (const { room, extension } of [
-    { room: 'lib/ops/', extension: '.ts' },
-    { room: 'native/backend/reference/', extension: '.cc' },
-    { room: 'native/backend/cpu/', extension: '.cc' },
-  ]) {
+  for (const { room, extension, without } of [
+    { room: 'lib/ops/', extension: '.ts', without: [] },
+    { room: 'native/backend/reference/', extension: '.cc', without: [] },
+    { room: 'native/backend/cpu/', extension: '.cc', without: notOnCpu },
+  ] as { room: string; extension: string; without: string[] }[]) {
     const files = readdirSync(new URL(room, root));
-    expect(files).toEqual(expect.arrayContaining(table.map(({ family }) => family + extension)));
+    const families = new Set(table.map(({ family }) => family).filter((family) => !without.includes(family)));
+    expect(files).toEqual(expect.arrayContaining([...families].map((family) => family + extension)));
   }
 });

@@ -51,6 +51,7 @@ const std::map<std::string, Prepare>& op_table() {
       {"mul", prepare_mul},
       {"relu", prepare_relu},
       {"relu_grad", prepare_relu_grad},
+      {"restore", prepare_restore},
       {"ring_write", prepare_ring_write},
       {"sgd_update", prepare_sgd_update},
       {"sigmoid", prepare_sigmoid},
@@ -58,6 +59,7 @@ const std::map<std::string, Prepare>& op_table() {
       {"sigmoid_cross_entropy_grad", prepare_sigmoid_cross_entropy_grad},
       {"sigmoid_grad", prepare_sigmoid_grad},
       {"slice_channels", prepare_slice_channels},
+      {"snapshot", prepare_snapshot},
       {"softmax", prepare_softmax},
       {"softmax_cross_entropy", prepare_softmax_cross_entropy},
       {"softmax_cross_entropy_grad", prepare_softmax_cross_entropy_grad},
@@ -68,6 +70,8 @@ const std::map<std::string, Prepare>& op_table() {
       {"tanh_grad", prepare_tanh_grad},
       {"topk_correct", prepare_topk_correct},
       {"unflatten", prepare_unflatten},
+      {"unscale", prepare_unscale},
+      {"update_loss_scale", prepare_update_loss_scale},
       {"weighted_sum", prepare_weighted_sum},
   };
   return table;

@@ -9,6 +9,7 @@
 
 #include "backend/backend.h"
 #include "program/bfloat16.h"
+#include "program/float16.h"
 
 namespace node_cudnn::reference {
 
@@ -88,8 +89,10 @@ Prepared with_float(const Op& op, DType dtype, Function&& f) {
       return f(std::type_identity<double>{});
     case DType::bfloat16:
       return f(std::type_identity<bfloat16>{});
+    case DType::float16:
+      return f(std::type_identity<float16>{});
     default:
-      op.fail(std::string(name_of(dtype)) + " is not computed here; use float32, float64 or bfloat16");
+      op.fail(std::string(name_of(dtype)) + " is not computed here; use float32, float64, bfloat16 or float16");
   }
 }
 

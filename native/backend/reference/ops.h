@@ -57,6 +57,7 @@ Prepared prepare_max_pool2d_grad(const Op& op);
 Prepared prepare_mul(const Op& op);
 Prepared prepare_relu(const Op& op);
 Prepared prepare_relu_grad(const Op& op);
+Prepared prepare_restore(const Op& op);
 Prepared prepare_ring_write(const Op& op);
 Prepared prepare_sgd_update(const Op& op);
 Prepared prepare_sigmoid(const Op& op);
@@ -64,6 +65,7 @@ Prepared prepare_sigmoid_cross_entropy(const Op& op);
 Prepared prepare_sigmoid_cross_entropy_grad(const Op& op);
 Prepared prepare_sigmoid_grad(const Op& op);
 Prepared prepare_slice_channels(const Op& op);
+Prepared prepare_snapshot(const Op& op);
 Prepared prepare_softmax(const Op& op);
 Prepared prepare_softmax_cross_entropy(const Op& op);
 Prepared prepare_softmax_cross_entropy_grad(const Op& op);
@@ -74,6 +76,8 @@ Prepared prepare_tanh(const Op& op);
 Prepared prepare_tanh_grad(const Op& op);
 Prepared prepare_topk_correct(const Op& op);
 Prepared prepare_unflatten(const Op& op);
+Prepared prepare_unscale(const Op& op);
+Prepared prepare_update_loss_scale(const Op& op);
 Prepared prepare_weighted_sum(const Op& op);
 
 }  // namespace node_cudnn::reference

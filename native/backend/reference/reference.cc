@@ -14,12 +14,25 @@ using reference::op_table;
 
 constexpr size_t alignment = 256;
 
+template <class Half>
+void narrow(const ValueType& type, const void* host, void* device) {
+  const auto* from = static_cast<const float*>(host);
+  std::transform(from, from + elements(type.shape), static_cast<Half*>(device),
+                 [](float value) { return Half(value); });
+}
+
+template <class Half>
+void widen(const ValueType& type, const void* device, void* host) {
+  const auto* from = static_cast<const Half*>(device);
+  std::copy(from, from + elements(type.shape), static_cast<float*>(host));
+}
+
 class ReferenceBackend : public Backend {
  public:
   std::string description() const override { return "reference: plain loops, sums in float64, one thread"; }
 
   std::vector<std::string> features() const override {
-    std::vector<std::string> features{"dtype:float32", "dtype:float64", "dtype:bfloat16"};
+    std::vector<std::string> features{"dtype:float32", "dtype:float64", "dtype:bfloat16", "dtype:float16"};
     for (const auto& entry : op_table()) features.push_back(std::string("op:") + entry.name);
     return features;
   }
@@ -45,22 +58,15 @@ class ReferenceBackend : public Backend {
   void release(void* address) noexcept override { std::free(address); }
 
   void write(const ValueType& type, const void* host, void* device) override {
-    if (type.dtype != DType::bfloat16) {
-      std::memcpy(device, host, bytes(type));
-      return;
-    }
-    const auto* from = static_cast<const float*>(host);
-    std::transform(from, from + elements(type.shape), static_cast<bfloat16*>(device),
-                   [](float value) { return bfloat16(value); });
+    if (type.dtype == DType::bfloat16) return narrow<bfloat16>(type, host, device);
+    if (type.dtype == DType::float16) return narrow<float16>(type, host, device);
+    std::memcpy(device, host, bytes(type));
   }
 
   void read(const ValueType& type, const void* device, void* host) override {
-    if (type.dtype != DType::bfloat16) {
-      std::memcpy(host, device, bytes(type));
-      return;
-    }
-    const auto* from = static_cast<const bfloat16*>(device);
-    std::copy(from, from + elements(type.shape), static_cast<float*>(host));
+    if (type.dtype == DType::bfloat16) return widen<bfloat16>(type, device, host);
+    if (type.dtype == DType::float16) return widen<float16>(type, device, host);
+    std::memcpy(host, device, bytes(type));
   }
 
   void synchronise() override {}
