@@ -28,6 +28,8 @@ describe.each(dtypes)('cuda against reference, %s', (dtype) => {
   const list = cases.filter((opCase) => dtype === 'float32' || usesF(opCase));
   it.for(titled(list))('%s', ([, opCase], { skip }) => {
     if (!cuda) return skip(reason ?? 'there is no CUDA back end');
+    const missing = lacking(cuda, opCase);
+    if (missing) skip(`the device cuda lacks ${missing}`);
     return compareCase({ device: cuda, reference, rounds }, opCase, dtype);
   });
 });
@@ -48,6 +50,10 @@ it('names an index out of range, and goes on', async ({ skip }) => {
   program.close();
   state.close();
 });
+
+function lacking(device: Device, { nodes }: OpCase): string | undefined {
+  return nodes.map(({ op }) => op).find((op) => !device.features.has(`op:${op}`));
+}
 
 // cuDNN takes a bias in the type of the activation and gives the gradient of a filter in it; see planned.cc.
 function rounds({ nodes }: OpCase): 'bias' | 'gradient' | undefined {
