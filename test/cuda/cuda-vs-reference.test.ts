@@ -5,8 +5,8 @@ import { Graph } from '../../lib/graph/index.ts';
 import { gather } from '../../lib/ops/index.ts';
 import { compile, Device } from '../../lib/program.ts';
 import { cases } from '../ops/cases.ts';
-import { compareCase, titled, usesF } from '../ops/compare.ts';
-import type { Dtype, OpCase } from '../ops/operands.ts';
+import { compareCase, titled } from '../ops/compare.ts';
+import { type Dtype, type OpCase, usesF } from '../ops/operands.ts';
 
 const { available, reason } = Device.backends().find(({ name }) => name === 'cuda') ?? { available: false };
 

@@ -28,12 +28,6 @@ export function titled(list: readonly OpCase[]): [string, OpCase][] {
   return list.map((opCase) => [opCase.title, opCase]);
 }
 
-export function usesF({ inputs, nodes }: OpCase): boolean {
-  return [inputs, ...nodes.map(({ outputs }) => outputs)].some((o) =>
-    Object.values(o).some(({ kind }) => kind === 'F'),
-  );
-}
-
 export async function compareCase(devices: Devices, opCase: OpCase, dtype: Dtype): Promise<void> {
   await compareOn(devices, opCase, dtype, false);
   if (opCase.exact) await compareOn(devices, opCase, dtype, true);

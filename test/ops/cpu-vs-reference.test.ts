@@ -3,7 +3,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Device } from '../../lib/program.ts';
 import { cases } from './cases.ts';
-import { compareCase, titled, usesF } from './compare.ts';
+import { compareCase, titled } from './compare.ts';
+import { usesF } from './operands.ts';
 
 let reference: Device;
 let cpu: Device;

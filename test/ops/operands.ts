@@ -35,6 +35,13 @@ export interface OpCase {
   readonly tolerance: number;
 }
 
+/** Whether the type of the activations matters to it. */
+export function usesF({ inputs, nodes }: OpCase): boolean {
+  return [inputs, ...nodes.map(({ outputs }) => outputs)].some((o) =>
+    Object.values(o).some(({ kind }) => kind === 'F'),
+  );
+}
+
 const draws = {
   any: (random: Random, integers: boolean) => (integers ? random.integer(-2, 2) : random.normal()),
   positive: (random: Random, integers: boolean) => (integers ? random.integer(1, 3) : 0.5 + random.uniform()),

@@ -6,8 +6,9 @@ import { compile, Device, variablesOf } from '../../lib/program.ts';
 import { toFloat16 } from '../support/float16.ts';
 import { Random } from '../support/random.ts';
 import { cases } from './cases.ts';
-import { compareCase, titled, usesF } from './compare.ts';
+import { compareCase, titled } from './compare.ts';
 import { lossScaleCases } from './loss-scale-cases.ts';
+import { usesF } from './operands.ts';
 
 let reference: Device;
 beforeAll(async () => {
