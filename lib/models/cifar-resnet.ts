@@ -11,6 +11,8 @@ export interface CifarPlainOptions {
   readonly numClasses?: number;
   /** Default 3. */
   readonly inChannels?: number;
+  /** Of the channels of every layer. Default 1. */
+  readonly widthMultiplier?: number;
 }
 
 export interface CifarResNetOptions extends CifarPlainOptions {
@@ -26,6 +28,8 @@ interface Shape {
   readonly n: number;
   readonly numClasses: number;
   readonly inChannels: number;
+  /** Of the first stage. */
+  readonly width: number;
 }
 
 /**
@@ -48,17 +52,17 @@ class CifarResNet extends Classifier {
   readonly pool = new GlobalAvgPool();
   readonly fc: Linear;
 
-  constructor({ n, numClasses, inChannels }: Shape, block: Block, preActivation = false) {
+  constructor({ n, numClasses, inChannels, width }: Shape, block: Block, preActivation = false) {
     super();
     const blocks = (inputs: number, channels: number, stride: number) =>
       stage(n, [inputs, channels], stride, (from, blockStride) => block(from, channels, blockStride));
-    this.conv1 = conv3x3(inChannels, 16);
-    if (!preActivation) this.bn1 = new BatchNorm2d(16);
-    this.layer1 = blocks(16, 16, 1);
-    this.layer2 = blocks(16, 32, 2);
-    this.layer3 = blocks(32, 64, 2);
-    if (preActivation) this.bn = new BatchNorm2d(64);
-    this.fc = new Linear(64, numClasses);
+    this.conv1 = conv3x3(inChannels, width);
+    if (!preActivation) this.bn1 = new BatchNorm2d(width);
+    this.layer1 = blocks(width, width, 1);
+    this.layer2 = blocks(width, 2 * width, 2);
+    this.layer3 = blocks(2 * width, 4 * width, 2);
+    if (preActivation) this.bn = new BatchNorm2d(4 * width);
+    this.fc = new Linear(4 * width, numClasses);
   }
 
   override forward(x: Value): Value {
@@ -70,8 +74,10 @@ class CifarResNet extends Classifier {
   }
 }
 
+const plainOptions = ['depth', 'numClasses', 'inChannels', 'widthMultiplier'];
+
 export function cifarResNet(options: CifarResNetOptions): Classifier {
-  checkOptions('cifarResNet', options, ['depth', 'preActivation', 'numClasses', 'inChannels', 'shortcut']);
+  checkOptions('cifarResNet', options, [...plainOptions, 'preActivation', 'shortcut']);
   const { preActivation = false, shortcut = 'A' } = options;
   if (shortcut !== 'A' && shortcut !== 'B') {
     throw new ArgumentError(`cifarResNet: shortcut must be 'A' or 'B', got ${String(shortcut)}`);
@@ -83,14 +89,15 @@ export function cifarResNet(options: CifarResNetOptions): Classifier {
 
 /** The same layers without shortcuts: deeper is worse (He et al. 2015, figure 6 left). */
 export function cifarPlain(options: CifarPlainOptions): Classifier {
-  checkOptions('cifarPlain', options, ['depth', 'numClasses', 'inChannels']);
+  checkOptions('cifarPlain', options, plainOptions);
   return new CifarResNet(shapeOf('cifarPlain', options), (...place) => new PlainBlock(...place));
 }
 
-function shapeOf(where: string, { depth, numClasses = 10, inChannels = 3 }: CifarPlainOptions): Shape {
+function shapeOf(where: string, options: CifarPlainOptions): Shape {
+  const { depth, numClasses = 10, inChannels = 3, widthMultiplier = 1 } = options;
   const n = (depth - 2) / 6;
   if (!Number.isInteger(depth) || !Number.isInteger(n) || n < 1) {
     throw new ArgumentError(`${where}: depth must be 6n + 2 (8, 14, 20, 32, 44, 56, 110 ...), got ${String(depth)}`);
   }
-  return { n, numClasses, inChannels };
+  return { n, numClasses, inChannels, width: 16 * widthMultiplier };
 }

@@ -8,6 +8,7 @@ import {
   Dropout,
   Flatten,
   GlobalAvgPool,
+  init,
   Linear,
   Module,
   ReLU,
@@ -48,7 +49,11 @@ export class ConvUnit extends Module {
 }
 
 export function convUnit(inChannels: number, outChannels: number, size: number, style: Style, stride = 1): ConvUnit {
-  const conv = new Conv2d(inChannels, outChannels, size, { stride, padding: 'same', bias: style.norm === undefined });
+  const options = { stride, padding: 'same' } as const;
+  if (style.norm)
+    return new ConvUnit(new Conv2d(inChannels, outChannels, size, { ...options, bias: false }), outChannels, style);
+  // Without BN the start must keep the variance forward: a module's reductions have a tenth as many outputs as inputs.
+  const conv = new Conv2d(inChannels, outChannels, size, { ...options, initialiser: init.kaimingNormal() });
   return new ConvUnit(conv, outChannels, style);
 }
 

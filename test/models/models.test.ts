@@ -233,6 +233,16 @@ describe('cifarResNet', () => {
     expect(() => cifarResNet({ depth: depth as number })).toThrow('cifarResNet: depth must be 6n + 2');
   });
 
+  it('is as wide as asked', () => {
+    const shapes = cifarResNet({ depth: 8, widthMultiplier: 0.5 }).namedParameters();
+    expect(shapes.filter(([name]) => /conv2|^fc.weight/.test(name)).map(([, { shape }]) => shape)).toEqual([
+      [8, 8, 3, 3],
+      [16, 16, 3, 3],
+      [32, 32, 3, 3],
+      [10, 32],
+    ]);
+  });
+
   it('refuses an unknown shortcut', () => {
     expect(() => cifarResNet({ depth: 20, shortcut: 'C' as 'A' })).toThrow("shortcut must be 'A' or 'B', got C");
   });
