@@ -1,5 +1,6 @@
 // The training step of a named model over generated pictures: what `summary` plans and `bench` times.
 import { type DataSet, syntheticDataSet } from '../data/index.ts';
+import type { Graph } from '../graph/index.ts';
 import { createModel } from '../models/index.ts';
 import type { Module } from '../nn/index.ts';
 import { sgd } from '../optim/index.ts';
@@ -16,14 +17,25 @@ export interface TrainingProgramOptions {
   readonly ampDtype: AmpDtype;
 }
 
-export interface TrainingProgram {
+/** What is there before a device is. */
+export interface TrainingParts {
   readonly module: Module;
+  readonly data: DataSet;
+  readonly graph: Graph;
+}
+
+export interface TrainingProgram extends TrainingParts {
   readonly program: Program;
   readonly state: State;
-  readonly data: DataSet;
 }
 
 export async function trainingProgram(device: Device, options: TrainingProgramOptions): Promise<TrainingProgram> {
+  const parts = trainingParts(options);
+  const state = await device.createState(variablesOf(parts.graph));
+  return { ...parts, state, program: await compile(parts.graph, { device, state }) };
+}
+
+export function trainingParts(options: TrainingProgramOptions): TrainingParts {
   const { batchSize, imageSize, numClasses, inChannels, ampDtype } = options;
   const module = createModel(options.model, { numClasses, inChannels });
   const data = syntheticDataSet({
@@ -44,8 +56,7 @@ export async function trainingProgram(device: Device, options: TrainingProgramOp
     smoothing: 0,
     seed: 0,
   });
-  const state = await device.createState(variablesOf(graph));
-  return { module, data, state, program: await compile(graph, { device, state }) };
+  return { module, data, graph };
 }
 
 /** What predicts a batch of the same pictures with the weights of `training`; input: images uint8 [B, S, S, C]. */
@@ -70,7 +81,7 @@ function normalisation(channels: number): { mean: number[]; std: number[] } {
 }
 
 /** Inputs of `steps` steps, walking through the pictures. */
-export function stepInputs({ data }: TrainingProgram, batchSize: number, steps: number) {
+export function stepInputs({ data }: Pick<TrainingParts, 'data'>, batchSize: number, steps: number) {
   const indices = Int32Array.from({ length: steps * batchSize }, (_, i) => (i * 7) % data.train.count);
   return { indices, learning_rate: Float32Array.from({ length: steps }, () => 0.01) };
 }

@@ -1,0 +1,61 @@
+// Claim: the planner's forecast is true: for every network the bytes that a training step is planned to need, those that
+// the device takes for it, and those that the process grows by from one batch to three times as many pictures, agree
+// within 2 %.
+// Usage: npx tsx bench/memory.ts [--model NAME ...] [--batch-size 4] [--image-size S] [--device cpu]
+import { execFileSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { modelNames } from '../lib/models/index.ts';
+import { compared, type MemoryResult, measureMemory } from './memory-run.ts';
+import { writeRecord } from './record.ts';
+
+const { values } = parseArgs({
+  options: {
+    model: { type: 'string', multiple: true, default: modelNames() },
+    'batch-size': { type: 'string', default: '4' },
+    'image-size': { type: 'string' },
+    device: { type: 'string', default: 'cpu' },
+    alone: { type: 'boolean', default: false },
+  },
+});
+const allowed = 0.02;
+
+if (values.alone) process.stdout.write(JSON.stringify(await measureMemory(optionsOf(values.model[0] as string))));
+else await all(values.model);
+
+async function all(models: readonly string[]): Promise<void> {
+  const results = models.map(both);
+  const holds = results.every(({ held, resident }) => Math.max(held, Math.abs(resident)) <= allowed);
+  const file = await writeRecord('memory', { device: values.device, allowed, results, holds });
+  process.stdout.write(`record: ${file}\n`);
+  process.exitCode = holds ? 0 : 1;
+}
+
+/** What the kernels' code takes cancels between two batches. */
+function both(model: string) {
+  const batchSize = Number(values['batch-size']);
+  const [small, large] = [inItsOwnProcess(model, batchSize), inItsOwnProcess(model, 3 * batchSize)];
+  const comparison = compared(small, large);
+  const { held, resident, fixedBytes } = comparison;
+  const mb = (bytes: number) => `${(bytes / 1e6).toFixed(1)} MB`;
+  const percent = (share: number) => `${(100 * share).toFixed(2)} %`;
+  process.stdout.write(
+    `${model}: steps planned to ${mb(small.plannedBytes)} and ${mb(large.plannedBytes)}; device ${percent(held)} off, ` +
+      `process ${percent(resident)} off, and ${mb(fixedBytes)} whatever the batch\n`,
+  );
+  return { ...comparison, small, large };
+}
+
+function inItsOwnProcess(model: string, batchSize: number): MemoryResult {
+  const flags = ['--model', model, '--batch-size', String(batchSize), '--device', values.device, '--alone'];
+  const size = values['image-size'] === undefined ? [] : ['--image-size', values['image-size']];
+  const args = ['--import', 'tsx', fileURLToPath(import.meta.url), ...flags, ...size];
+  const answer = execFileSync(process.execPath, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] });
+  return JSON.parse(answer) as MemoryResult;
+}
+
+function optionsOf(model: string) {
+  const size = values['image-size'];
+  const batchSize = Number(values['batch-size']);
+  return { model, batchSize, imageSize: size === undefined ? undefined : Number(size), device: values.device };
+}
