@@ -1,9 +1,9 @@
 // Claim: ResNet-20 on CIFAR-10 (10 epochs, one cycle, batch 128) reaches a test accuracy within the spread of PyTorch's
-// runs of the same recipe on the same files. Runs `train` with three seeds and merges the lines of
-// bench/peers/pytorch_learning.py, one file a seed:
+// runs of the same recipe on the same files. Runs `train` with three seeds (a run that --output already holds in full
+// is not repeated) and merges the lines of bench/peers/pytorch_learning.py, one file a seed:
 //   npx tsx bench/learning.ts --data FOLDER --pytorch a.jsonl --pytorch b.jsonl --pytorch c.jsonl
 import { execFileSync } from 'node:child_process';
-import { readFile } from 'node:fs/promises';
+import { existsSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
@@ -28,7 +28,7 @@ if (values.data === undefined) throw new Error('learning: --data FOLDER is missi
 
 const recipe = { epochs: Number(values.epochs), batchSize: 128, lr: 0.2, sched: 'onecycle', weightDecay: 5e-4 };
 const runs = values.seeds.split(',').map((seed) => ours(Number(seed), values.data as string, values.output));
-const peers = await Promise.all(values.pytorch.map(theirs));
+const peers = values.pytorch.map(theirs);
 const figures = {
   recipe,
   model: 'cifar-resnet20',
@@ -56,20 +56,26 @@ function ours(seed: number, data: string, output: string): { seed: number; epoch
     '--weight-decay',
     weightDecay,
   ];
-  const place = ['--data', data, '--seed', seed, '--output', join(output, `seed-${seed}`), '--overwrite', '--json'];
+  const folder = join(output, `seed-${seed}`);
+  const finished = rowsOf(join(folder, 'metrics.jsonl'));
+  if (finished.length === epochs) return { seed, epochs: finished };
+  const place = ['--data', data, '--seed', seed, '--output', folder, '--overwrite', '--json'];
   const head = ['train', '--model', 'cifar-resnet20', '--threads', values.threads];
   const args = [main, ...head, ...flags, ...place].map(String);
   const answer = execFileSync(process.execPath, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] });
   return { seed, epochs: (JSON.parse(answer) as { history: Row[] }).history };
 }
 
+function rowsOf(file: string): Row[] {
+  if (!existsSync(file)) return [];
+  const lines = readFileSync(file, 'utf8').trim().split('\n');
+  return lines.map((line) => JSON.parse(line) as Row);
+}
+
 /** The first line is the configuration, then one line an epoch. */
-async function theirs(path: string): Promise<{ config: unknown; epochs: Row[] }> {
-  const [head, ...rows] = (await readFile(path, 'utf8'))
-    .trim()
-    .split('\n')
-    .map((line) => JSON.parse(line));
-  return { config: head.config, epochs: rows as Row[] };
+function theirs(path: string): { config: unknown; epochs: Row[] } {
+  const [head, ...epochs] = rowsOf(path) as [{ readonly config: unknown } & Row, ...Row[]];
+  return { config: head.config, epochs };
 }
 
 function verdict() {
