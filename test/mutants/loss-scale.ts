@@ -1,7 +1,6 @@
 // Bugs of loss scaling: in its ops, and in the step that is made of them.
 import type { Mutant, Tests } from './mutant.ts';
 
-const ops: Tests = { file: 'test/ops/reference.test.ts', names: 'in float32' };
 const run = (names: string): Tests => ({ file: 'test/train/loss-scale.test.ts', names });
 const golden = run('those of torch');
 const untouched = run('changes nothing but the scale');
@@ -12,21 +11,21 @@ export const lossScale: readonly Mutant[] = [
     file: 'native/backend/reference/loss_scale.cc',
     find: 'finite = finite && std::isfinite(value);',
     replace: 'finite = finite && !std::isinf(value);',
-    tests: ops,
+    tests: golden,
   },
   {
     bug: 'only the last gradient says whether all are finite',
     file: 'native/backend/reference/loss_scale.cc',
     find: 'finite = finite && std::isfinite(value);',
     replace: 'finite = std::isfinite(value);',
-    tests: ops,
+    tests: golden,
   },
   {
     bug: 'the loss scale grows one step late',
     file: 'native/backend/reference/loss_scale.cc',
     find: '} else if (++*good == interval) {',
     replace: '} else if ((*good)++ == interval) {',
-    tests: ops,
+    tests: golden,
   },
   {
     bug: 'the loss scale grows to infinity',
@@ -40,7 +39,7 @@ export const lossScale: readonly Mutant[] = [
     file: 'native/backend/reference/snapshot.cc',
     find: 'if (*input<int32_t>(a, 0) == 0) copy_all(a, 1, bytes);',
     replace: 'if (*input<int32_t>(a, 0) != 0) copy_all(a, 1, bytes);',
-    tests: ops,
+    tests: golden,
   },
   {
     bug: 'float16 rounds down',
