@@ -4,9 +4,13 @@ modules written from the definition (bench/peers/pytorch_models.py). All in floa
 of weights.ts, so that only answers are stored. Networks are cut short (fewer blocks, small inputs): the full ones differ
 in how often a block stands, which parameter-counts.json pins.
 
-Usage, from the repository root: python test/goldens/networks.py [NAME ...]     writes networks/NAME.json
+Usage, from the repository root:
+    python test/goldens/networks.py [NAME ...]                          writes networks/NAME.json
+    python test/goldens/networks.py --full MODEL --size S               prints the same of a whole network of lib/models,
+                                                                        and how far PyTorch's float32 gradients are off
 """
 
+import argparse
 import json
 import sys
 from collections import OrderedDict
@@ -52,14 +56,14 @@ class Highway(nn.Module):
 
 
 class Highway19(nn.Module):
-    def __init__(self):
+    def __init__(self, widths=(8, 20, 32), num_classes=CLASSES):
         super().__init__()
         inputs = 3
-        for i, channels in enumerate((8, 20, 32)):
+        for i, channels in enumerate(widths):
             conv, units = nn.Conv2d(inputs, channels, 3, padding=1), [Highway(channels, 3) for _ in range(5)]
             setattr(self, f"stage{i + 1}", nn.ModuleDict({"conv": conv, "units": nn.Sequential(*units)}))
             inputs = channels
-        self.fc = nn.Linear(inputs, CLASSES)
+        self.fc = nn.Linear(inputs, num_classes)
 
     def forward(self, x):
         for i, stage in enumerate((self.stage1, self.stage2, self.stage3)):
@@ -68,7 +72,7 @@ class Highway19(nn.Module):
 
 
 class SigmoidMlp(nn.Module):
-    def __init__(self, norm):
+    def __init__(self, norm, num_classes=CLASSES):
         super().__init__()
         layers = []
         for inputs, size in ((1, 28), (100, 1), (100, 1)):
@@ -76,7 +80,7 @@ class SigmoidMlp(nn.Module):
             parts += [("bn", nn.BatchNorm2d(100))] if norm else []
             layers.append(nn.Sequential(OrderedDict([*parts, ("sigmoid", nn.Sigmoid())])))
         self.layers = nn.Sequential(*layers)
-        self.fc = nn.Linear(100, CLASSES)
+        self.fc = nn.Linear(100, num_classes)
 
     def forward(self, x):
         return self.fc(self.layers(x).flatten(1))
@@ -116,6 +120,14 @@ CASES = {
 }
 
 
+# What bench/peers has no need of.
+FULL = {
+    "highway19": lambda: Highway19((32, 80, 128), 10),
+    "sigmoid-mlp": lambda: SigmoidMlp(False, 10),
+    "sigmoid-mlp-bn": lambda: SigmoidMlp(True, 10),
+}
+
+
 def build(make):
     torch.manual_seed(0)
     model = make()
@@ -138,32 +150,65 @@ def outputs(model, x):
     return found if isinstance(found, list) else [found]
 
 
-def answers(make, shape):
-    model = build(make)
-    x, labels = inputs(shape)
-    with torch.no_grad():
-        evaluation = model.eval()(x)
+def step(model, x, labels):
+    """Logits, those of heads, and the loss, whose gradients the parameters then hold."""
     logits, *heads = outputs(model.train(), x)
     loss = F.cross_entropy(logits.flatten(2).mean(2) if logits.ndim == 4 else logits, labels)
     loss = loss + sum(0.3 * F.cross_entropy(head, labels) for head in heads)
     loss.backward()
-    single = outputs(build(make).float().train(), x.float())
-    errors = [generate.relative(found.detach(), truth.detach()) for found, truth in zip(single, [logits, *heads])]
+    return [each.detach() for each in (logits, *heads)], loss.item()
+
+
+def answers(make, shape):
+    return compared(make, shape)[0]
+
+
+def compared(make, shape):
+    """The answers, and the errors of PyTorch's float32 gradients."""
+    model, single = build(make), build(make).float()
+    x, labels = inputs(shape)
+    with torch.no_grad():
+        evaluation = model.eval()(x)
+    (logits, *heads), loss = step(model, x, labels)
+    found, _ = step(single, x.float(), labels)
+    errors = [generate.relative(ours, truth) for ours, truth in zip(found, [logits, *heads])]
     names = [f"aux{i + 1}" for i in range(len(heads))]
-    return {
+    content = {
         "shape": shape,
         "evaluation": evaluation.reshape(-1).tolist(),
-        "logits": logits.detach().reshape(-1).tolist(),
-        **({"heads": {name: head.detach().reshape(-1).tolist() for name, head in zip(names, heads)}} if heads else {}),
-        "loss": loss.item(),
+        "logits": logits.reshape(-1).tolist(),
+        **({"heads": {name: head.reshape(-1).tolist() for name, head in zip(names, heads)}} if heads else {}),
+        "loss": loss,
         "peerErrors": dict(zip(["logits", *names], errors)),
         "gradients": {key: generate.sample(key, p.grad) for key, p in model.named_parameters()},
     }
+    return content, gradient_errors(single, model)
+
+
+def gradient_errors(single, model):
+    """Relative to the 2-norm, without those that are nothing but rounding: biases that only a batch normalisation sees."""
+    pairs = [(p.grad, q.grad) for p, q in zip(single.parameters(), model.parameters())]
+    largest = max(truth.norm() for _, truth in pairs)
+    each = sorted(generate.relative(found, truth) for found, truth in pairs if truth.norm() > 1e-12 * largest)
+    return {"median": each[len(each) // 2], "worst": each[-1]}
+
+
+def full(name, size):
+    make = FULL.get(name, partial(pytorch_models.build, name))
+    content, errors = compared(make, (2, 1 if name.startswith("sigmoid-mlp") else 3, size, size))
+    return content | {"peerGradients": errors}
 
 
 def main():
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("names", nargs="*", metavar="NAME")
+    p.add_argument("--full", metavar="MODEL")
+    p.add_argument("--size", type=int)
+    a = p.parse_args()
+    if a.full:
+        return json.dump({"versions": generate.VERSIONS, **full(a.full, a.size)}, sys.stdout)
     (HERE / "networks").mkdir(exist_ok=True)
-    for name in sys.argv[1:] or CASES:
+    for name in a.names or CASES:
         generate.write(f"networks/{name}.json", {"versions": generate.VERSIONS, **answers(*CASES[name])})
 
 

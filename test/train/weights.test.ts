@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { readHeader, readSafetensors, type Tensor, writeSafetensors } from '../../lib/formats/index.ts';
-import { Graph } from '../../lib/graph/index.ts';
+import { autocast, Graph } from '../../lib/graph/index.ts';
 import { type Classifier, ResNet, ResNetV2 } from '../../lib/models/index.ts';
 import { compile, Device, type State, variablesOf } from '../../lib/program.ts';
 import { loadWeights, predictCheckpoint, readWeightsInfo, saveWeights, Trainer } from '../../lib/train/index.ts';
@@ -37,11 +37,17 @@ afterAll(async () => {
   await rm(folder, { recursive: true });
 });
 
-async function evaluate<T>(model: Classifier, use: (logits: Float32Array, state: State) => Promise<T>): Promise<T> {
-  const graph = new Graph();
-  graph.name(model.call(graph.input('x', { shape, format: 'activation' })), 'logits');
-  const state = await cpu.createState(variablesOf(graph));
-  const program = await compile(graph, { device: cpu, state, keep: ['logits'] });
+async function evaluate<T>(
+  model: Classifier,
+  use: (logits: Float32Array, state: State) => Promise<T>,
+  device = cpu,
+  dtype: 'float32' | 'bfloat16' = 'float32',
+): Promise<T> {
+  const plain = new Graph();
+  plain.name(model.call(plain.input('x', { shape, format: 'activation' })), 'logits');
+  const graph = dtype === 'float32' ? plain : autocast(plain, dtype);
+  const state = await device.createState(variablesOf(graph));
+  const program = await compile(graph, { device, state, keep: ['logits'] });
   await program.step({ x: Float32Array.from(uniform('x', shape)) });
   const answer = await use((await program.fetch('logits')) as Float32Array, state);
   program.close();
@@ -49,11 +55,11 @@ async function evaluate<T>(model: Classifier, use: (logits: Float32Array, state:
   return answer;
 }
 
-function expectLogits(found: Float32Array, name: string): void {
+function expectLogits(found: Float32Array, name: string, allowed = 1e-5): void {
   const wanted = truth[name] as readonly number[];
   const norm = (values: readonly number[]) => Math.hypot(...values);
   const error = norm(wanted.map((value, i) => value - (found[i] as number))) / norm(wanted);
-  expect(error).toBeLessThan(1e-5); // float32 on both sides, sums in different orders
+  expect(error).toBeLessThan(allowed); // float32 on both sides, sums in different orders
 }
 
 describe.each(Object.keys(networks))('a state dict of %s', (name) => {
@@ -62,6 +68,16 @@ describe.each(Object.keys(networks))('a state dict of %s', (name) => {
     const report = await loadWeights(model, fileOf(name));
     expect(report).toEqual({ info: {}, missing: [], unexpected: [], misshapen: [] });
     await evaluate(model, async (logits) => expectLogits(logits, name));
+  });
+
+  it('gives its logits in bfloat16', async ({ skip }) => {
+    const model = (networks[name] as () => Classifier)();
+    await loadWeights(model, fileOf(name));
+    const reference = await Device.open('reference');
+    await evaluate(model, async (logits) => expectLogits(logits, name, 2e-2), reference, 'bfloat16');
+    await reference.close();
+    skip(!cpu.features.has('dtype:bfloat16'), 'this processor has no bfloat16; the reference agreed');
+    await evaluate(model, async (logits) => expectLogits(logits, name, 2e-2), cpu, 'bfloat16');
   });
 
   it('is what we save', async () => {
