@@ -173,6 +173,20 @@ const cpu: readonly Mutant[] = [
     tests: cpuOps('conv2d_dgrad'),
   },
   {
+    bug: 'a later stage of a Winograd filter gradient forgets the earlier ones',
+    file: 'native/backend/cpu/winograd.cc',
+    find: 'du, first > 0, panels.begin',
+    replace: 'du, false, panels.begin',
+    tests: cpuOps('conv2d_wgrad'),
+  },
+  {
+    bug: 'the last of an odd number of blocks is left out of a Winograd filter gradient',
+    file: 'native/backend/cpu/simd/winograd.cc',
+    find: 'return 36 * ((s.outputs / B + 1) / 2);',
+    replace: 'return 36 * ((s.outputs / B) / 2);',
+    tests: cpuOps('conv2d_wgrad'),
+  },
+  {
     bug: 'dilation is off by one',
     file: 'native/backend/cpu/conv.cc',
     find: '{h.dilation - 1, v.dilation - 1}',

@@ -71,7 +71,7 @@ export const convolutions: readonly Convolution[] = [
   { x: [2, 32, 9, 7], o: 32, kernel: [5, 5], padding: [2, 2, 2, 2], groups: 32 },
 ];
 
-function convolutionCases({ x, o, kernel, groups = 1, bias = false, ...window }: Convolution): OpCase[] {
+export function convolutionCases({ x, o, kernel, groups = 1, bias = false, ...window }: Convolution): OpCase[] {
   const { stride = [1, 1], padding = [0, 0, 0, 0], dilation = [1, 1] } = window;
   const attributes = { stride, padding, dilation, groups };
   const [n, c] = x;

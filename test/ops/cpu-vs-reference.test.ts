@@ -2,7 +2,7 @@
 // tolerance, in float32 and bfloat16, on memory that held NaN.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Device } from '../../lib/program.ts';
-import { cases } from './cases.ts';
+import { cases, convolutionCases } from './cases.ts';
 import { compareCase, titled } from './compare.ts';
 import { usesF } from './operands.ts';
 
@@ -30,6 +30,19 @@ const ofCpu = cases.filter(({ nodes }) => !nodes.some(({ op }) => float16Only.ha
 
 describe('cpu against reference, float32', () => {
   it.each(titled(ofCpu))('%s', (_, opCase) => compareCase({ device: cpu, reference }, opCase, 'float32'));
+});
+
+// More than 4 MiB of transformed gradient and more than 64 tiles: Winograd sums it in stages. Odd numbers of tiles and
+// of blocks of outputs.
+const staged = convolutionCases({ x: [5, 1024, 15, 13], o: 40, kernel: [3, 3], padding: [1, 1, 1, 1] }).filter(
+  ({ nodes }) => nodes[0]?.op === 'conv2d_wgrad',
+);
+
+describe.each(['float32', 'bfloat16'] as const)('a filter whose gradient outgrows a cache, %s', (dtype) => {
+  it.for(titled(staged))('%s', { timeout: 60_000 }, async ([, opCase], { skip }) => {
+    if (!cpu.features.has(`dtype:${dtype}`)) skip('this processor has no bfloat16 instructions');
+    await compareCase({ device: cpu, reference }, opCase, dtype);
+  });
 });
 
 describe('cpu against reference, bfloat16', () => {

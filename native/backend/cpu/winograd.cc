@@ -146,6 +146,53 @@ class WeightGradient final : public Kernel {
   size_t sum_floats_, scratch_floats_;
 };
 
+// For filters whose sums are too large for every thread to have its own: stages of tiles, transformed by all threads,
+// then summed by all, each into panels of its own.
+class StagedWeightGradient final : public Kernel {
+ public:
+  StagedWeightGradient(const Cpu& cpu, DType dtype, const WinogradShape& shape)
+      : kernels_(kernels_for(cpu, dtype)), shape_(shape), threads_(cpu.threads) {
+    constexpr int64_t position_floats = 1 << 16;  // one position of v: 256 KiB, which a second-level cache holds
+    constexpr int64_t least = 64;
+    stage_tiles_ = std::min(shape.tiles(), std::max(least, position_floats / shape.inputs));
+    v_floats_ = aligned(static_cast<size_t>(36 * stage_tiles_ * shape.inputs));
+    d_floats_ = aligned(static_cast<size_t>(36 * stage_tiles_ * shape.outputs));
+  }
+
+  size_t workspace_bytes() const {
+    return (v_floats_ + d_floats_ + static_cast<size_t>(36 * shape_.inputs * shape_.outputs)) * sizeof(float);
+  }
+
+  void run(const Arguments& arguments) override {
+    const void *x = arguments.inputs[0], *dy = arguments.inputs[1];
+    auto* dw = static_cast<float*>(arguments.outputs[0]);
+    auto* v = static_cast<float*>(arguments.workspace);
+    float *d = v + v_floats_, *du = d + d_floats_;
+    const int64_t filters = shape_.inputs * shape_.outputs / (kernels_.block * kernels_.block);
+#pragma omp parallel num_threads(threads_)
+    {
+      const int thread = omp_get_thread_num(), team = omp_get_num_threads();
+      const Range panels = share(kernels_.panels(shape_), thread, team), pairs = share(filters, thread, team);
+      for (int64_t first = 0; first < shape_.tiles(); first += stage_tiles_) {
+        const simd::WinogradStage stage{first, std::min(stage_tiles_, shape_.tiles() - first), v, d};
+        const Range tiles = share(stage.count, thread, team);
+        kernels_.transform_stage(shape_, x, dy, stage, tiles.begin, tiles.end);
+#pragma omp barrier
+        kernels_.reduce_stage(shape_, stage, du, first > 0, panels.begin, panels.end);
+#pragma omp barrier
+      }
+      kernels_.transform_gradient(du, dw, shape_.outputs, shape_.inputs, pairs.begin, pairs.end);
+    }
+  }
+
+ private:
+  const WinogradKernels& kernels_;
+  WinogradShape shape_;
+  int threads_;
+  int64_t stage_tiles_;
+  size_t v_floats_, d_floats_;
+};
+
 template <class K, class... Extra>
 Prepared prepared(const Cpu& cpu, DType dtype, const WinogradShape& shape, Extra... extra) {
   auto kernel = std::make_unique<K>(cpu, dtype, shape, extra...);
@@ -167,13 +214,14 @@ Prepared winograd_conv2d_dgrad(const Cpu& cpu, const Graph& graph, const Node& n
   return prepared<Convolution>(cpu, dy.dtype, turned(shape_of(node, dx, dy)), true);
 }
 
-// The transformed gradient costs four times the filter's memory per thread: worth it only while it stays in a cache.
+// The transformed gradient takes four times the filter's memory: one per thread is worth it while a cache holds it.
 Prepared winograd_conv2d_wgrad(const Cpu& cpu, const Graph& graph, const Node& node) {
   constexpr int64_t most_sum_bytes = 4 << 20;
   const auto &x = input_type(graph, node, 0), &dy = input_type(graph, node, 1), &dw = output_type(graph, node, 0);
   if (dw.dtype != DType::float32 || !eligible(cpu, node, x, dw, dy)) return {};
   const WinogradShape shape = shape_of(node, x, dy);
-  if (36 * shape.inputs * shape.outputs * static_cast<int64_t>(sizeof(float)) > most_sum_bytes) return {};
+  if (36 * shape.inputs * shape.outputs * static_cast<int64_t>(sizeof(float)) > most_sum_bytes)
+    return prepared<StagedWeightGradient>(cpu, x.dtype, shape);
   return prepared<WeightGradient>(cpu, x.dtype, shape);
 }
 

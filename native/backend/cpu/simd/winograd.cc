@@ -219,15 +219,17 @@ void multiply(const WinogradShape& s, const float* v, const float* u, float* m, 
   }
 }
 
-// du[Columns][Rows] += sum over tiles of v[t][Rows] d[Columns][t].
-template <int Rows, int Columns>
+// du[Columns][Rows] = sum over tiles of v[t][Rows] d[Columns][t], plus what is there where `Add`.
+template <int Rows, int Columns, bool Add>
 inline void reduce_panel(const float* v, int64_t inputs, const float* d, int64_t d_stride, int64_t count, float* du,
                          int64_t du_stride) {
-  Vector sum[Rows][Columns];
+  Vector sum[Rows][Columns] = {};
+  if constexpr (Add) {
 #pragma GCC unroll 14
-  for (int r = 0; r < Rows; ++r)
+    for (int r = 0; r < Rows; ++r)
 #pragma GCC unroll 2
-    for (int o = 0; o < Columns; ++o) sum[r][o] = load(du + o * du_stride + r * B);
+      for (int o = 0; o < Columns; ++o) sum[r][o] = load(du + o * du_stride + r * B);
+  }
   for (int64_t t = 0; t < count; ++t) {
     Vector gradient[Columns];
 #pragma GCC unroll 2
@@ -247,23 +249,34 @@ inline void reduce_panel(const float* v, int64_t inputs, const float* d, int64_t
 
 constexpr int reduce_rows = B == 16 ? 8 : 4;  // divides the block, so no remainder
 
-template <int Columns>
+template <int Columns, bool Add>
 void reduce_columns(const float* v, int64_t inputs, const float* d, int64_t d_stride, int64_t count, float* du) {
   for (int64_t c = 0; c < inputs; c += reduce_rows)
-    reduce_panel<reduce_rows, Columns>(v + c, inputs, d, d_stride, count, du + c * B, inputs * B);
+    reduce_panel<reduce_rows, Columns, Add>(v + c, inputs, d, d_stride, count, du + c * B, inputs * B);
 }
 
-void reduce(const WinogradShape& s, const float* v, const float* d, float* du, int64_t count, int64_t chunk) {
-  const int64_t blocks = s.outputs / B;
-  for (int k = 0; k < 36; ++k) {
+// A panel of du: one position and two output blocks, or the last one where they are odd.
+int64_t panels(const WinogradShape& s) { return 36 * ((s.outputs / B + 1) / 2); }
+
+// v and d hold `chunk` tiles, of which the first `count` are summed.
+template <bool Add>
+void reduce(const WinogradShape& s, const float* v, const float* d, float* du, int64_t count, int64_t chunk,
+            int64_t begin, int64_t end) {
+  const int64_t blocks = s.outputs / B, pairs = (blocks + 1) / 2;
+  for (int64_t panel = begin; panel < end; ++panel) {
+    const int64_t k = panel / pairs, ob = panel % pairs * 2;
     const float* vk = v + k * chunk * s.inputs;
-    const float* dk = d + k * blocks * chunk * B;
-    float* duk = du + k * blocks * s.inputs * B;
-    int64_t ob = 0;
-    for (; ob + 2 <= blocks; ob += 2)
-      reduce_columns<2>(vk, s.inputs, dk + ob * chunk * B, chunk * B, count, duk + ob * s.inputs * B);
-    if (ob < blocks) reduce_columns<1>(vk, s.inputs, dk + ob * chunk * B, chunk * B, count, duk + ob * s.inputs * B);
+    const float* dk = d + (k * blocks + ob) * chunk * B;
+    float* duk = du + (k * blocks + ob) * s.inputs * B;
+    if (ob + 2 <= blocks)
+      reduce_columns<2, Add>(vk, s.inputs, dk, chunk * B, count, duk);
+    else
+      reduce_columns<1, Add>(vk, s.inputs, dk, chunk * B, count, duk);
   }
+}
+
+void reduce_stage(const WinogradShape& s, const WinogradStage& stage, float* du, bool add, int64_t begin, int64_t end) {
+  (add ? reduce<true> : reduce<false>)(s, stage.v, stage.d, du, stage.count, stage.count, begin, end);
 }
 
 // Tiles per pass: both transformed tensors stay in the second-level cache, but the filters are read often enough.
@@ -299,8 +312,16 @@ void accumulate_gradient(const WinogradShape& s, const void* x, const void* dy, 
     const int64_t count = smaller(chunk, end - first);
     transform_input(s, static_cast<const T*>(x), first, count, chunk, scratch);
     transform_output_gradient(s, static_cast<const T*>(dy), first, count, chunk, d);
-    reduce(s, scratch, d, du, count, chunk);
+    reduce<true>(s, scratch, d, du, count, chunk, 0, panels(s));
   }
+}
+
+template <class T>
+void transform_stage(const WinogradShape& s, const void* x, const void* dy, const WinogradStage& stage, int64_t begin,
+                     int64_t end) {
+  const int64_t first = stage.first + begin, count = end - begin;
+  transform_input(s, static_cast<const T*>(x), first, count, stage.count, stage.v + begin * s.inputs);
+  transform_output_gradient(s, static_cast<const T*>(dy), first, count, stage.count, stage.d + begin * B);
 }
 
 // One pair's filters as they lie in memory: float [9][B i][B o], bfloat16 [9][B/2 i][B o][2 i].
@@ -345,8 +366,16 @@ void transform_gradient(const float* du, float* dw, int64_t outputs, int64_t inp
 }
 
 template <class T>
-constexpr WinogradKernels kernels = {B,           transform_filter<T, false>, transform_filter<T, true>, scratch_floats,
-                                     convolve<T>, accumulate_gradient<T>,     transform_gradient};
+constexpr WinogradKernels kernels = {B,
+                                     transform_filter<T, false>,
+                                     transform_filter<T, true>,
+                                     scratch_floats,
+                                     convolve<T>,
+                                     accumulate_gradient<T>,
+                                     transform_stage<T>,
+                                     panels,
+                                     reduce_stage,
+                                     transform_gradient};
 
 }  // namespace
 

@@ -5,6 +5,8 @@
 // Transformed data, b = block, k = 0..35 the position inside a 6x6 tile:
 //   u   [36][outputs / b][inputs][b]   filters
 //   du  the same shape, their gradient
+//   v   [36][count][inputs]            tiles of x
+//   d   [36][outputs / b][count][b]    tiles of dy
 // Tiles are numbered through the batch: image, row of tiles, column of tiles. A tile covers 4x4 outputs.
 #pragma once
 
@@ -22,8 +24,14 @@ struct WinogradShape {
   int64_t tiles() const { return n * tile_rows() * tile_columns(); }
 };
 
-// Ranges are [begin, end): of channel-block pairs (filters) or of tiles. Scratch is per thread. `void` stands for the
-// storage type of the table: float or bfloat16.
+// Tiles first .. first + count, transformed into the memory of all threads.
+struct WinogradStage {
+  int64_t first, count;
+  float *v, *d;
+};
+
+// Ranges are [begin, end): of channel-block pairs (filters), of tiles, or of panels. Scratch is per thread. `void`
+// stands for the storage type of the table: float or bfloat16.
 struct WinogradKernels {
   int64_t block;
   // w [O/b][I/b][3][3][b i][b o] (bfloat16: [b/2 i][b o][2 i]) -> u; pair = ob * (I / b) + ib.
@@ -36,6 +44,13 @@ struct WinogradKernels {
   // Adds the tiles' contribution to du.
   void (*accumulate_gradient)(const WinogradShape& shape, const void* x, const void* dy, float* du, float* scratch,
                               int64_t begin, int64_t end);
+  // The same in two passes over a stage: tiles begin .. end of it into v and d, then panels begin .. end of du, which
+  // are written, or added to where `add` says so.
+  void (*transform_stage)(const WinogradShape& shape, const void* x, const void* dy, const WinogradStage& stage,
+                          int64_t begin, int64_t end);
+  int64_t (*panels)(const WinogradShape& shape);
+  void (*reduce_stage)(const WinogradShape& shape, const WinogradStage& stage, float* du, bool add, int64_t begin,
+                       int64_t end);
   // du -> dw, float32 as w, for pairs as above.
   void (*transform_gradient)(const float* du, float* dw, int64_t outputs, int64_t inputs, int64_t begin, int64_t end);
 };
