@@ -101,7 +101,7 @@ export interface OneCycleOptions {
   readonly finalDivFactor?: number;
 }
 
-/** Up to the peak and down to almost nothing, both along cosines (Smith and Topin 2018), as torch's OneCycleLR. */
+/** Up to the peak and down to almost nothing, both along cosines (Smith and Topin 2017), as torch's OneCycleLR. */
 export function oneCycle(options: OneCycleOptions): Schedule {
   checkOptions('oneCycle', options, ['peak', 'totalSteps', 'pctStart', 'divFactor', 'finalDivFactor']);
   const { peak, totalSteps, pctStart = 0.3, divFactor = 25, finalDivFactor = 1e4 } = options;

@@ -93,7 +93,7 @@ export const paper: Recipe = {
   flip: true,
 };
 
-/** One cycle (Smith and Topin 2017, "Super-convergence") for runs of minutes. */
+/** One cycle (Smith and Topin 2017, "Super-Convergence") for runs of minutes; the figures are our own. */
 export const short: Recipe = { ...paper, epochs: 15, batchSize: 64, lr: 0.2, sched: 'onecycle', weightDecay: 5e-4 };
 
 /** Crops of Szegedy et al. 2014, section 6; 224 of 256 pixels in evaluation as torchvision and timm have it. */
@@ -104,7 +104,8 @@ const imageNet: Recipe = {
   ...{ epochs: 90, batchSize: 256, decayMilestones: [30, 60], nesterov: false, padding: 0, pictures: imageNetPictures },
 };
 
-// Ioffe and Szegedy 2015: rates of section 4.2.2, batches of 32, epochs from the steps of figure 3.
+// Ioffe and Szegedy 2015: rates of section 4.2.2, batches of section 4.2, epochs from the steps of figure 3. L2 penalty
+// of tf-slim's inception_arg_scope (research/slim/nets/inception_utils.py), jitter of timm's train.py (--color-jitter).
 const bnBaseline: Recipe = {
   ...imageNet,
   ...{ epochs: 332, batchSize: 32, lr: 0.0015, weightDecay: 4e-5 },
@@ -141,21 +142,23 @@ export const recipeSources: Readonly<Record<RecipeName, readonly string[]>> = {
     'those are 164, 82 and 123 epochs of 50,000 pictures; here 160, 80 and 120. Nesterov momentum is our own',
   ],
   'imagenet-resnet': [
-    "He et al. 2015, section 3.4, in 90 epochs, a tenth every 30, as torchvision's reference training",
-    'crops as Szegedy et al. 2014, section 6, not the shorter side of 256 to 480 pixels of the paper',
+    'He et al. 2015, section 3.4',
+    "90 epochs, a tenth every 30 (the paper: at plateaus): defaults of torchvision's references/classification/train.py;",
+    'crops as Szegedy et al. 2014, section 6 (the paper: the shorter side at 256 to 480 pixels, colours shifted)',
   ],
   'imagenet-resnet-cosine': [
-    'the same along half a cosine (Loshchilov and Hutter 2017)',
-    'warm-up of 5 epochs as Goyal et al. 2017, section 2.2',
+    'the same along half a cosine (Loshchilov and Hutter 2017, without their restarts)',
+    "warm-up of 5 epochs as Goyal et al. 2017, section 2.2, but from timm's 1e-5, not from the rate of one worker",
   ],
   'bn-baseline': [
     'Ioffe and Szegedy 2015, section 4.2.2; epochs: the 13.3 million steps of figure 3',
-    'not in the paper: momentum, crops and 4 % less every 8 epochs are of Szegedy et al. 2014, section 6,',
-    "the L2 penalty is tf-slim's, the jitter timm's",
+    'the paper gives no figures of momentum, decay, crops, L2 penalty and distortion: 0.9, 4 % less every 8 epochs',
+    "and the crops are of Szegedy et al. 2014, section 6; 4e-5 is tf-slim's (research/slim/nets/inception_utils.py,",
+    "there of weights alone, here of all parameters), the jitter the default of timm's train.py",
   ],
   'bn-x5': [
     'the same with the changes of section 4.2.1: rate x 5, no dropout, L2 / 5, decay x 6; 2.1 million steps',
-    'less distortion: half the jitter (the paper gives no figure); no LRN: inception-v2 has none; fuller shuffling:',
+    'less distortion: half the jitter, which is our own figure; no LRN: inception-v2 has none; fuller shuffling:',
     'nothing to set, each epoch of every run visits the whole set in a new order',
   ],
   'bn-x30': ['as bn-x5, rate x 30 (section 4.2.2); 2.7 million steps'],
