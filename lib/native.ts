@@ -114,6 +114,8 @@ export interface NativePicture {
   readonly offset: readonly [left: number, top: number];
   /** Mirrors the result, left to right. */
   readonly flip?: boolean;
+  /** A JPEG file may be decoded at a half, a fourth or an eighth of its size, at least twice what is wanted. */
+  readonly shrink?: boolean;
   /** Changes of the result's colours, in this order; factor 1 is none (Pillow's ImageEnhance). */
   readonly adjust?: readonly (readonly [quality: 'brightness' | 'contrast' | 'saturation', factor: number])[];
 }

@@ -7,7 +7,7 @@ import { basename, join, resolve } from 'node:path';
 import type { SourceFile } from './source.ts';
 import type { DataSet, ImageSet } from './types.ts';
 
-const VERSION = 1;
+const VERSION = 2;
 const CHUNK_BYTES = 1 << 20;
 const HEADER_LENGTH_BYTES = 8;
 

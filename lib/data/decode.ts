@@ -1,7 +1,9 @@
 import { availableParallelism } from 'node:os';
-import type Sharp from 'sharp';
 import { DataError } from './errors.ts';
+import { readEncoded } from './picture-reader.ts';
 import { inParallel } from './pool.ts';
+import { type Decoded, decodeWhole, loadSharp, toGrey } from './sharp.ts';
+import { coveringCut, type PictureSize } from './transforms.ts';
 import type { OnProgress } from './types.ts';
 
 export interface PictureShape {
@@ -39,21 +41,6 @@ interface Failure {
   readonly cause?: unknown;
 }
 
-let loaded: typeof Sharp | undefined;
-
-/** Only when a picture is to be decoded: everything else works where sharp's binary cannot be loaded. */
-async function loadSharp(): Promise<typeof Sharp> {
-  try {
-    loaded ??= (await import('sharp')).default;
-    return loaded;
-  } catch (cause) {
-    const cure = 'run `npm install --include=optional sharp`';
-    throw new Error(`pictures are decoded by sharp, which cannot be loaded (${(cause as Error).message}): ${cure}`, {
-      cause,
-    });
-  }
-}
-
 const LISTED = 10;
 const MAX_SET_BYTES = 2 ** 32;
 
@@ -77,9 +64,9 @@ export async function decodePictures(
   let done = 0;
   await inParallel(pictures.length, 2 * availableParallelism() + 2, async (index) => {
     try {
-      const { data, info } = await decode(await (pictures[index] as Picture).read(), channels, options.size);
-      if (info.height === height && info.width === width) pixels.set(data, index * bytes);
-      else otherSize.push({ index, problem: `is ${info.width}x${info.height}` });
+      const decoded = await decode(await (pictures[index] as Picture).read(), channels, options.size);
+      if (decoded.height === height && decoded.width === width) pixels.set(decoded.pixels, index * bytes);
+      else otherSize.push({ index, problem: `is ${decoded.width}x${decoded.height}` });
     } catch (cause) {
       damaged.push({ index, problem: problemOf(cause), cause });
     }
@@ -102,8 +89,8 @@ async function commonShape(
   const damaged: Failure[] = [];
   for (const [index, picture] of pictures.entries()) {
     try {
-      const { info } = await decode(await picture.read(), channels);
-      return { height: info.height, width: info.width, channels };
+      const { height, width } = await decodeWhole(await picture.read(), channels);
+      return { height, width, channels };
     } catch (cause) {
       damaged.push({ index, problem: problemOf(cause), cause });
     }
@@ -115,18 +102,15 @@ function problemOf(error: unknown): string {
   return error instanceof DataError ? error.problem : (error as Error).message;
 }
 
-/** Pixels as Pillow's convert('RGB') gives them: colour profiles and orientation ignored, alpha dropped. */
-async function decode(bytes: Uint8Array, channels: 1 | 3, size?: readonly [number, number]) {
-  const sharp = await loadSharp();
-  let image = sharp(bytes, { failOn: 'warning', ignoreIcc: true });
-  if (size !== undefined) image = image.resize({ height: size[0], width: size[1], fit: 'cover', kernel: 'linear' });
-  image = image.toColourspace(channels === 1 ? 'b-w' : 'srgb').removeAlpha();
-  return image.raw({ depth: 'uchar' }).toBuffer({ resolveWithObject: true });
-}
-
-/** Pixels of the whole picture, uint8 [height, width, 3]. */
-export function decodeWhole(bytes: Uint8Array) {
-  return decode(bytes, 3);
+async function decode(bytes: Uint8Array, channels: 1 | 3, size?: readonly [number, number]): Promise<Decoded> {
+  if (size === undefined) return decodeWhole(bytes, channels);
+  const [height, width] = size;
+  const cut = (picture: PictureSize) => coveringCut(picture, { height, width });
+  const options = { height, width, interpolation: 'bilinear', workers: availableParallelism() } as const;
+  const { pixels, damaged } = await readEncoded([{ bytes, cut }], options);
+  const problem = damaged.get(0);
+  if (problem !== undefined) throw new Error(problem);
+  return channels === 3 ? { pixels, height, width } : toGrey({ pixels, height, width });
 }
 
 function keepOnly(pixels: Uint8Array, bytes: number, indices: readonly number[]): Uint8Array {

@@ -2,13 +2,14 @@
 // JPEG files; PNG, WebP and JPEG files of unusual kinds are decoded by sharp first. One of two files in lib/ that open
 // native.ts.
 import { type NativePicture, native } from '../native.ts';
-import { decodeWhole } from './decode.ts';
 import { jpegSize } from './jpeg-header.ts';
+import { decodeWhole } from './sharp.ts';
 import type { Cut, Interpolation, PictureSize } from './transforms.ts';
 
 export interface PictureOptions {
-  /** Of the results: size x size. */
-  readonly size: number;
+  /** Of the results. */
+  readonly height: number;
+  readonly width: number;
   readonly interpolation: Interpolation;
   /** Picture threads. */
   readonly workers: number;
@@ -21,7 +22,7 @@ export interface Encoded {
 }
 
 export interface ReadPictures {
-  /** [count, size, size, 3]; that of a damaged picture is undefined. */
+  /** [count, height, width, 3]; that of a damaged picture is undefined. */
   readonly pixels: Uint8Array;
   /** Why a picture could not be read, by its index. */
   readonly damaged: ReadonlyMap<number, string>;
@@ -41,8 +42,9 @@ export async function readEncoded(pictures: readonly Encoded[], options: Picture
   return { pixels, damaged: new Map([...damaged].sort(([a], [b]) => a - b)) };
 }
 
-function readNative(requests: readonly NativePicture[], { size, interpolation, workers }: PictureOptions) {
-  return native().readPictures(requests, { width: size, height: size, filter: interpolation, threads: workers });
+function readNative(requests: readonly NativePicture[], options: PictureOptions) {
+  const { height, width, interpolation: filter, workers: threads } = options;
+  return native().readPictures(requests, { height, width, filter, threads });
 }
 
 function jpegRequest({ bytes, cut }: Encoded): NativePicture | undefined {
@@ -55,9 +57,8 @@ const NOTHING = { bytes: new Uint8Array(3), width: 1, height: 1, box: [0, 0, 1, 
 /** Decoded by sharp; where that fails, a black pixel that fills the gap. */
 async function decoded({ bytes, cut }: Encoded, index: number, damaged: Map<number, string>): Promise<NativePicture> {
   try {
-    const { data, info } = await decodeWhole(bytes);
-    const { width, height } = info;
-    return { bytes: data, width, height, ...cut({ width, height }) };
+    const { pixels, height, width } = await decodeWhole(bytes);
+    return { bytes: pixels, height, width, ...cut({ height, width }) };
   } catch (error) {
     damaged.set(index, (error as Error).message);
     return { ...NOTHING, ...cut({ width: 1, height: 1 }) };
@@ -73,7 +74,7 @@ async function readOthers(
 ): Promise<void> {
   const requests = await Promise.all(indices.map((i) => decoded(pictures[i] as Encoded, i, damaged)));
   const read = await readNative(requests, options);
-  const bytes = options.size * options.size * 3;
+  const bytes = options.height * options.width * 3;
   for (const [from, to] of indices.entries())
     pixels.set(read.pixels.subarray(from * bytes, (from + 1) * bytes), to * bytes);
 }

@@ -26,7 +26,8 @@ export async function readForEvaluation(files: readonly string[], options: Evalu
   const { size, interpolation = 'bilinear' } = options;
   const cut = (picture: PictureSize) => evaluationCut(picture, size, options);
   const pictures = await Promise.all(files.map(async (file) => ({ bytes: await readPicture(file), cut })));
-  const { pixels, damaged } = await readEncoded(pictures, { size, interpolation, workers: availableParallelism() });
+  const reading = { height: size, width: size, interpolation, workers: availableParallelism() };
+  const { pixels, damaged } = await readEncoded(pictures, reading);
   const [first] = damaged;
   if (first) throw new DataError(files[first[0]] as string, `cannot be decoded: ${first[1]}`, 'Give another picture');
   return pixels;

@@ -31,7 +31,9 @@ export interface SourceSet {
   readonly test: PictureSource;
 }
 
-export interface StreamOptions extends PictureOptions {
+export interface StreamOptions extends Pick<PictureOptions, 'interpolation' | 'workers'> {
+  /** Of the pictures: size x size. */
+  readonly size: number;
   /** False: as for evaluation. */
   readonly training: TrainingTransform | false;
   readonly evaluation: EvaluationTransform;
@@ -114,7 +116,11 @@ class PictureStream implements StreamedSet {
         cut: (picture: PictureSize) => this.#cut(picture, index, epoch),
       })),
     );
-    const { pixels, damaged } = await readEncoded(pictures, this.#options);
+    const { pixels, damaged } = await readEncoded(pictures, {
+      ...this.#options,
+      height: this.height,
+      width: this.width,
+    });
     const labels = new Int32Array(batchSize).fill(-1);
     for (const [row, index] of indices.entries()) labels[row] = this.labels[index] as number;
     if (damaged.size > 0) this.#leaveOut(damaged, indices, pixels, labels);

@@ -29,11 +29,11 @@ export interface PictureSize {
 }
 
 /** How one picture becomes size x size pixels. */
-export type Cut = Pick<NativePicture, 'box' | 'scaled' | 'offset' | 'flip' | 'adjust'>;
+export type Cut = Pick<NativePicture, 'box' | 'scaled' | 'offset' | 'flip' | 'shrink' | 'adjust'>;
 
 const ATTEMPTS = 10;
 
-/** A random crop, resized to size x size, mirrored and recoloured. */
+/** A random crop, resized to size x size (large JPEGs are decoded smaller), mirrored and recoloured. */
 export function trainingCut(
   picture: PictureSize,
   size: number,
@@ -45,6 +45,7 @@ export function trainingCut(
     scaled: [size, size],
     offset: [0, 0],
     flip: flip && random.below(2) === 1,
+    shrink: true,
     ...(colorJitter > 0 && { adjust: jitter(colorJitter, random) }),
   };
 }
@@ -79,16 +80,24 @@ function jitter(by: number, random: RandomStream): NonNullable<Cut['adjust']> {
   return adjust;
 }
 
-/** The whole picture with its shorter side at size / cropPct, and the centre of that. */
-export function evaluationCut(
-  { width, height }: PictureSize,
-  size: number,
-  { cropPct = 0.875 }: EvaluationTransform,
-): Cut {
+/** The whole picture with its shorter side at size / cropPct, and the centre of that: to the bit as torchvision's. */
+export function evaluationCut(picture: PictureSize, size: number, { cropPct = 0.875 }: EvaluationTransform): Cut {
   const shorter = Math.floor(size / cropPct);
-  const longer = Math.trunc((shorter * Math.max(width, height)) / Math.min(width, height));
-  const scaled = width <= height ? ([shorter, longer] as const) : ([longer, shorter] as const);
-  return { box: [0, 0, width, height], scaled, offset: [margin(scaled[0], size), margin(scaled[1], size)] };
+  return central(picture, { height: shorter, width: shorter }, { height: size, width: size });
+}
+
+/** The whole picture, as small as it covers `size`, and the centre of that. */
+export function coveringCut(picture: PictureSize, size: PictureSize): Cut {
+  return central(picture, size, size);
+}
+
+function central({ height, width }: PictureSize, covered: PictureSize, size: PictureSize): Cut {
+  const fitsWidth = width * covered.height <= height * covered.width;
+  const scaled = fitsWidth
+    ? ([covered.width, Math.trunc((covered.width * height) / width)] as const)
+    : ([Math.trunc((covered.height * width) / height), covered.height] as const);
+  const offset = [margin(scaled[0], size.width), margin(scaled[1], size.height)] as const;
+  return { box: [0, 0, width, height], scaled, offset };
 }
 
 /** Halves are rounded to the even number, as Python does. */

@@ -112,11 +112,8 @@ image::Request read_request(const Napi::Object& from, const std::string& what, c
                                          " lies outside the scaled box of " + std::to_string(scaled[0]) + "x" +
                                          std::to_string(scaled[1]));
   }
-  return {{box[0], box[1], box[2], box[3]},
-          {scaled[0], scaled[1]},
-          {offset[0], offset[1], size.width, size.height},
-          flag(from, "flip", what),
-          read_adjustments(from, what)};
+  return {{box[0], box[1], box[2], box[3]}, {scaled[0], scaled[1]},     {offset[0], offset[1], size.width, size.height},
+          flag(from, "flip", what),         flag(from, "shrink", what), read_adjustments(from, what)};
 }
 
 image::Size read_raw_size(const Napi::Object& from, const std::string& what, const image::Box& box) {

@@ -1,13 +1,12 @@
 #include "image/picture.h"
 
-#include <cstring>
+#include <algorithm>
 #include <vector>
+
+#include "image/passes.h"
 
 namespace node_cudnn::image {
 namespace {
-
-using Pixel = float __attribute__((vector_size(16)));
-using Levels = int __attribute__((vector_size(16)));
 
 void check(const Request& request, const Size& size) {
   const Box& box = request.box;
@@ -21,7 +20,7 @@ void check(const Request& request, const Size& size) {
 // A shrunk picture that is still twice as large as wanted differs by a third of a grey level from the whole one; a
 // smaller one by a whole level.
 int divisor_for(const Request& request) {
-  int divisor = 8;
+  int divisor = request.shrink ? 8 : 1;
   while (divisor > 1 && (request.box.width < 2 * divisor * request.scaled.width ||
                          request.box.height < 2 * divisor * request.scaled.height))
     divisor /= 2;
@@ -33,72 +32,104 @@ Resampling along(int begin, int length, int size, int divisor, int scaled, int f
   return Resampling({begin / by, length / by, (size + divisor - 1) / divisor, scaled, first, count}, filter);
 }
 
-// The last rows that were read.
+// As Pillow from version 13 on; before, columns came first always.
+bool rows_come_first(const Request& request) {
+  const int fewer_rows = request.box.height - request.scaled.height;
+  const int fewer_columns = request.box.width - request.scaled.width;
+  return fewer_rows > std::max(0, 2 * fewer_columns);
+}
+
+// The last rows that were read, resized where columns come first.
 class Band {
  public:
-  Band(RowReader& reader, const Box& region, int rows)
-      : reader_(reader), row_(reader.begin(region)), rows_(rows), next_(region.top) {
-    bytes_.resize(static_cast<size_t>(rows) * stride());
+  // `columns`: null where rows come first. `rows`: how many are kept.
+  Band(RowReader& reader, const Box& region, const Resampling* columns, int width, int rows)
+      : reader_(reader), columns_(columns), row_(reader.begin(region)), width_(width), rows_(rows), next_(region.top) {
+    read_.resize(static_cast<size_t>(row_.pixels) * 4 + overrun);
+    stride_ = columns ? static_cast<size_t>(width) * 4 + overrun : read_.size();
+    kept_.resize(static_cast<size_t>(rows) * stride_);
   }
 
-  // The region's pixels in row y; valid for `rows` rows from the newest back.
+  // Row y of the region; valid for `rows` rows from the newest back.
   const uint8_t* row(int y) {
-    for (; next_ <= y; ++next_) reader_.next(bytes_.data() + place(next_));
-    return bytes_.data() + place(y) + static_cast<size_t>(row_.before) * 4;
+    for (; next_ <= y; ++next_) read(kept_.data() + place(next_));
+    return kept_.data() + place(y) + (columns_ ? 0 : skipped());
   }
 
  private:
-  size_t stride() const { return static_cast<size_t>(row_.pixels) * 4; }
-  size_t place(int y) const { return static_cast<size_t>(y % rows_) * stride(); }
+  size_t place(int y) const { return static_cast<size_t>(y % rows_) * stride_; }
+  size_t skipped() const { return static_cast<size_t>(row_.before) * 4; }
+
+  void read(uint8_t* target) {
+    reader_.next(columns_ ? read_.data() : target);
+    if (columns_) resize_row(read_.data() + skipped(), *columns_, width_, target);
+  }
 
   RowReader& reader_;
+  const Resampling* columns_;
   RowReader::Row row_;
-  int rows_, next_;
-  std::vector<uint8_t> bytes_;
+  int width_, rows_, next_;
+  size_t stride_;
+  std::vector<uint8_t> read_, kept_;
 };
 
-void add_row(const uint8_t* __restrict row, float weight, float* __restrict sum, size_t count) {
-  for (size_t i = 0; i < count; ++i) sum[i] += weight * static_cast<float>(row[i]);
-}
+// The window's rows.
+class Resized {
+ public:
+  Resized(RowReader& reader, const Request& request, Filter filter)
+      : by_(reader.shrink(divisor_for(request))),
+        width_(request.window.width),
+        columns_(along(request.box.left, request.box.width, reader.size().width, by_, request.scaled.width,
+                       request.window.left, width_, filter)),
+        rows_(along(request.box.top, request.box.height, reader.size().height, by_, request.scaled.height,
+                    request.window.top, request.window.height, filter)),
+        rows_first_(rows_come_first(request)),
+        band_(reader, region(), rows_first_ ? nullptr : &columns_, width_, rows_.most_taps()),
+        sources_(static_cast<size_t>(rows_.most_taps())),
+        blended_(bytes() + overrun),
+        row_(static_cast<size_t>(width_) * 4 + overrun) {}
 
-void write_row(const float* line, const Resampling& columns, const Request& request, uint8_t* target) {
-  const int width = request.window.width;
+  // RGBX; valid until the next call.
+  const uint8_t* row(int y) {
+    for (int k = 0; k < 2 * rows_.pairs(y); ++k)
+      sources_[static_cast<size_t>(k)] = band_.row(rows_.begin(y) + std::min(k, rows_.taps(y) - 1));
+    blend_rows(sources_.data(), rows_.weights(y), rows_.pairs(y), bytes(), blended_.data());
+    if (!rows_first_) return blended_.data();
+    resize_row(blended_.data(), columns_, width_, row_.data());
+    return row_.data();
+  }
+
+ private:
+  Box region() const {
+    return {columns_.begin(), rows_.begin(), columns_.end() - columns_.begin(), rows_.end() - rows_.begin()};
+  }
+  size_t bytes() const { return static_cast<size_t>(rows_first_ ? region().width : width_) * 4; }
+
+  int by_, width_;
+  Resampling columns_, rows_;
+  bool rows_first_;
+  Band band_;
+  std::vector<const uint8_t*> sources_;
+  std::vector<uint8_t> blended_, row_;
+};
+
+// RGB from RGBX.
+void write_row(const uint8_t* row, int width, bool flip, uint8_t* target) {
   for (int x = 0; x < width; ++x) {
-    const float* from = line + static_cast<size_t>(columns.begin(x) - columns.begin()) * 4;
-    const float* weights = columns.weights(x);
-    Pixel sum = {0.5f, 0.5f, 0.5f, 0.5f};  // converting to integers cuts off
-    for (int k = 0; k < columns.taps(x); ++k) {
-      Pixel pixel;
-      std::memcpy(&pixel, from + 4 * k, sizeof pixel);
-      sum += weights[k] * pixel;
-    }
-    const Levels levels = __builtin_convertvector(sum, Levels);
-    uint8_t* to = target + 3 * static_cast<size_t>(request.flip ? width - 1 - x : x);
-    for (int c = 0; c < 3; ++c) to[c] = static_cast<uint8_t>(levels[c] < 0 ? 0 : levels[c] > 255 ? 255 : levels[c]);
+    const uint8_t* from = row + 4 * static_cast<size_t>(flip ? width - 1 - x : x);
+    for (int c = 0; c < 3; ++c) target[3 * static_cast<size_t>(x) + static_cast<size_t>(c)] = from[c];
   }
 }
 
 }  // namespace
 
 void read_picture(RowReader& reader, const Request& request, Filter filter, uint8_t* target) {
-  const auto& [box, scaled, window, flip, adjustments] = request;
-  const Size size = reader.size();
-  check(request, size);
-  const int by = reader.shrink(divisor_for(request));
-  const Resampling columns =
-      along(box.left, box.width, size.width, by, scaled.width, window.left, window.width, filter);
-  const Resampling rows = along(box.top, box.height, size.height, by, scaled.height, window.top, window.height, filter);
-  const Box region = {columns.begin(), rows.begin(), columns.end() - columns.begin(), rows.end() - rows.begin()};
-  Band band(reader, region, rows.most_taps());
-  std::vector<float> line(static_cast<size_t>(region.width) * 4);
-  for (int y = 0; y < window.height; ++y) {
-    std::fill(line.begin(), line.end(), 0.0f);
-    for (int k = 0; k < rows.taps(y); ++k)
-      add_row(band.row(rows.begin(y) + k), rows.weights(y)[k], line.data(), line.size());
-    write_row(line.data(), columns, request, target + static_cast<size_t>(y) * static_cast<size_t>(window.width) * 3);
-  }
-  const size_t pixels = static_cast<size_t>(window.width) * static_cast<size_t>(window.height);
-  for (const Adjustment& adjustment : adjustments) adjust(target, pixels, adjustment);
+  check(request, reader.size());
+  const auto width = static_cast<size_t>(request.window.width), height = static_cast<size_t>(request.window.height);
+  Resized picture(reader, request, filter);
+  for (size_t y = 0; y < height; ++y)
+    write_row(picture.row(static_cast<int>(y)), request.window.width, request.flip, target + y * width * 3);
+  for (const Adjustment& adjustment : request.adjustments) adjust(target, width * height, adjustment);
 }
 
 }  // namespace node_cudnn::image

@@ -1,5 +1,5 @@
 // Antialiased resizing along one axis, as Pillow does it: the filter is as wide as an output pixel where the picture
-// shrinks, and never reaches beyond the box.
+// shrinks, never reaches beyond the box, and its weights are whole numbers.
 #pragma once
 
 #include <cstddef>
@@ -17,6 +17,14 @@ struct Axis {
   int size, scaled, first, count;
 };
 
+constexpr int weight_bits = 22;  // of a weight of 1
+constexpr int low_bits = 11;
+
+// Of two neighbouring source pixels, as products of 16 bits want them: a weight is 2^low_bits high + low.
+struct Weights {
+  int16_t high[2], low[2];
+};
+
 class Resampling {
  public:
   Resampling(const Axis& axis, Filter filter);
@@ -24,15 +32,17 @@ class Resampling {
   // The source pixels that any output pixel needs: begin() <= pixel < end().
   int begin() const { return begins_.front(); }
   int end() const { return end_; }
-  // Output pixel i is the sum of taps(i) source pixels from begin(i) on, times weights(i).
+  // Output pixel i is the sum of taps(i) source pixels from begin(i) on. Where their number is odd, the last pair of
+  // weights has a zero.
   int begin(int i) const { return begins_[static_cast<size_t>(i)]; }
   int taps(int i) const { return taps_[static_cast<size_t>(i)]; }
-  const float* weights(int i) const { return weights_.data() + static_cast<size_t>(i) * stride_; }
-  int most_taps() const { return static_cast<int>(stride_); }
+  int pairs(int i) const { return (taps(i) + 1) / 2; }
+  const Weights* weights(int i) const { return weights_.data() + static_cast<size_t>(i) * stride_; }
+  int most_taps() const { return static_cast<int>(stride_) * 2; }
 
  private:
   std::vector<int> begins_, taps_;
-  std::vector<float> weights_;
+  std::vector<Weights> weights_;
   size_t stride_;
   int end_;
 };

@@ -1,10 +1,12 @@
-"""Writes pillow_fixtures.json: small pictures of several kinds, and what Pillow's convert("RGB") makes of them; and
-pillow_crops.json: larger JPEGs, boxes of them, and what Pillow's crop and resize make of those.
+"""Writes pillow_fixtures.json: small pictures of several kinds, and what Pillow's convert("RGB") makes of them;
+pillow_crops.json: larger JPEGs, boxes of them, and what Pillow's crop and resize make of those; and
+pillow_resizes.json: boxes of noise, and the SHA-256 of what Pillow's crop and resize make of them.
 
 Run: python test/data/pillow_fixtures.py
 """
 
 import base64
+import hashlib
 import io
 import json
 from pathlib import Path
@@ -88,6 +90,41 @@ def crops(file, boxes):
             yield {"box": box, "filter": name, "pixels": encode(pixels.tobytes())}
 
 
+# Size of the picture, the box, its size after resizing.
+RESIZES = [
+    ([500, 375], [0, 0, 500, 375], [224, 224]),
+    ([500, 375], [133, 71, 250, 188], [224, 224]),
+    ([149, 98], [33, 21, 57, 41], [224, 224]),  # enlarged
+    ([149, 98], [10, 5, 120, 20], [40, 60]),  # narrower and taller
+    ([149, 98], [10, 5, 30, 90], [60, 40]),  # wider and lower: Pillow resizes the rows first
+    ([240, 240], [7, 4, 225, 231], [224, 224]),  # the same
+    ([240, 240], [7, 4, 225, 226], [224, 224]),  # just not
+    ([31, 300], [0, 0, 31, 300], [20, 20]),
+    ([300, 31], [0, 0, 300, 31], [20, 20]),
+    ([149, 98], [77, 31, 1, 1], [5, 3]),
+    ([64, 64], [0, 0, 64, 64], [64, 64]),
+    ([3, 20000], [0, 0, 3, 20000], [2, 2]),  # sums of very many pixels
+]
+
+
+def noise(width, height):
+    """Pixels that integers make, the same in every language."""
+    levels = (np.arange(height * width * 3, dtype=np.int64) * 1103515245 + 12345) % 2**31 // 65536 % 256
+    return Image.fromarray(levels.astype(np.uint8).reshape(height, width, 3))
+
+
+def resizes():
+    for (width, height), box, scaled in RESIZES:
+        left, top, w, h = box
+        cut = noise(width, height).crop((left, top, left + w, top + h))
+        for name, kind in FILTERS.items():
+            pixels = np.asarray(cut.resize(scaled, kind)).tobytes()
+            yield {
+                "width": width, "height": height, "box": box, "scaled": scaled, "filter": name,
+                "sha256": hashlib.sha256(pixels).hexdigest(),
+            }  # fmt: skip
+
+
 def encode(data):
     return base64.b64encode(data).decode()
 
@@ -118,6 +155,8 @@ def main():
         size = {"width": image.width, "height": image.height}
         photos.append({"name": name, **size, "file": encode(file), "crops": list(crops(file, boxes))})
     write("pillow_crops.json", {"size": SIZE, "photos": photos})
+    write("pillow_resizes.json", {"resizes": list(resizes())})
 
 
-main()
+if __name__ == "__main__":
+    main()

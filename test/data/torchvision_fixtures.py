@@ -1,13 +1,15 @@
 """Writes torchvision_fixtures.json: what torchvision's transforms do, for lib/data/transforms.ts.
 
 crops        mean and standard deviation of RandomResizedCrop's boxes, over many draws
-evaluation   sizes and offsets of Resize and CenterCrop, and the pixels of one picture
+evaluation   sizes and offsets of Resize and CenterCrop
+evaluated    the pixels of some photographs, and the SHA-256 of those of noise
 colour       what ImageEnhance makes of a few pixels
 
 Run: python test/data/torchvision_fixtures.py
 """
 
 import base64
+import hashlib
 import io
 import json
 import math
@@ -17,6 +19,7 @@ import numpy as np
 import torch
 import torchvision
 from PIL import Image, ImageEnhance
+from pillow_fixtures import noise
 from torchvision import transforms
 from torchvision.transforms import InterpolationMode, functional
 
@@ -66,6 +69,16 @@ def evaluated(size, crop_pct):
             }  # fmt: skip
 
 
+def evaluated_noise(width, height, size, crop_pct):
+    for mode in (InterpolationMode.BILINEAR, InterpolationMode.BICUBIC):
+        resize = transforms.Resize(math.floor(size / crop_pct), interpolation=mode)
+        pixels = np.asarray(transforms.CenterCrop(size)(resize(noise(width, height))))
+        yield {
+            "width": width, "height": height, "size": size, "cropPct": crop_pct, "interpolation": mode.value,
+            "sha256": hashlib.sha256(pixels.tobytes()).hexdigest(),
+        }  # fmt: skip
+
+
 def colour(steps):
     pixels = np.random.default_rng(1).integers(0, 256, (6, 7, 3)).astype(np.uint8)
     image = Image.fromarray(pixels)
@@ -88,6 +101,11 @@ def main():
                          (1000, 37, 32, 0.875), (641, 480, 288, 0.95), (479, 640, 161, 0.965)]
         ],
         "evaluated": list(evaluated(32, 0.875)),
+        "evaluatedNoise": [
+            result
+            for case in [(500, 375, 224, 0.875), (375, 500, 224, 0.875), (149, 98, 224, 0.95), (300, 901, 224, 0.875)]
+            for result in evaluated_noise(*case)
+        ],
         "colour": [
             colour([["brightness", 1.3]]), colour([["brightness", 0.4]]), colour([["contrast", 0.6]]),
             colour([["contrast", 1.7]]), colour([["saturation", 1.5]]), colour([["saturation", 0.25]]),

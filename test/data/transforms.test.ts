@@ -1,9 +1,17 @@
 import { readFile } from 'node:fs/promises';
+import sharp from 'sharp';
 import { describe, expect, it } from 'vitest';
+import { readEncoded } from '../../lib/data/picture-reader.ts';
 import { RandomStream, STREAM } from '../../lib/data/random.ts';
-import { evaluationCut, type Interpolation, trainingCut } from '../../lib/data/transforms.ts';
+import {
+  coveringCut,
+  evaluationCut,
+  type Interpolation,
+  type PictureSize,
+  trainingCut,
+} from '../../lib/data/transforms.ts';
 import { native } from '../../lib/native.ts';
-import { meanDifference, photo, pixelsOf, readsJpeg } from '../image/pictures.ts';
+import { meanDifference, noise, photo, pixelsOf, readsJpeg, roundingOfDecoders, sha256 } from '../image/pictures.ts';
 
 interface Fixtures {
   readonly crops: readonly {
@@ -28,6 +36,14 @@ interface Fixtures {
     readonly size: number;
     readonly cropPct: number;
     readonly pixels: string;
+  }[];
+  readonly evaluatedNoise: readonly {
+    readonly width: number;
+    readonly height: number;
+    readonly interpolation: Interpolation;
+    readonly size: number;
+    readonly cropPct: number;
+    readonly sha256: string;
   }[];
   readonly colour: readonly {
     readonly width: number;
@@ -123,16 +139,35 @@ describe('evaluation', () => {
     expect(cut).toEqual({ box: [0, 0, width, height], scaled, offset });
   });
 
-  // Pillow rounds to whole levels between its two passes, we once at the end; half of a level at most.
   it.skipIf(!readsJpeg).each(torchvision.evaluated)(
     'of $name, $interpolation, has the pixels of torchvision',
     async (expected) => {
       const { name, interpolation, size, cropPct, pixels } = expected;
       const cut = evaluationCut(photo(name), size, { cropPct });
       const read = await pixelsOf(photo(name), { ...cut, filter: interpolation, width: size, height: size });
-      expect(meanDifference(read, Buffer.from(pixels, 'base64'))).toBeLessThanOrEqual(0.5);
+      expect(meanDifference(read, Buffer.from(pixels, 'base64'))).toBeLessThanOrEqual(roundingOfDecoders);
     },
   );
+
+  it.each(torchvision.evaluatedNoise)(
+    'of a PNG of $width x $height, $interpolation, has the pixels of torchvision to the bit',
+    async (expected) => {
+      const { width, height, size, cropPct, interpolation } = expected;
+      const bytes = await sharp(noise(width, height), { raw: { width, height, channels: 3 } })
+        .png()
+        .toBuffer();
+      const cut = (picture: PictureSize) => evaluationCut(picture, size, { cropPct });
+      const { pixels } = await readEncoded([{ bytes, cut }], { width: size, height: size, interpolation, workers: 1 });
+      expect(sha256(pixels)).toBe(expected.sha256);
+    },
+  );
+
+  it('without a central crop covers the size', () => {
+    const cut = (width: number, height: number) => coveringCut({ width, height }, { width: 20, height: 10 });
+    expect(cut(40, 30)).toEqual({ box: [0, 0, 40, 30], scaled: [20, 15], offset: [0, 2] });
+    expect(cut(50, 20)).toEqual({ box: [0, 0, 50, 20], scaled: [25, 10], offset: [2, 0] });
+    expect(cut(20, 10)).toEqual({ box: [0, 0, 20, 10], scaled: [20, 10], offset: [0, 0] });
+  });
 });
 
 describe('colours', () => {

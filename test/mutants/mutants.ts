@@ -346,6 +346,20 @@ const pictures: readonly Mutant[] = [
     tests: { file: 'test/data/transforms.test.ts', names: 'lies where' },
   },
   {
+    bug: 'rows of a picture are never resized first',
+    file: 'native/image/picture.cc',
+    find: 'return fewer_rows > std::max(0, 2 * fewer_columns);',
+    replace: 'return fewer_rows > std::max(1 << 20, 2 * fewer_columns);',
+    tests: file('test/image/resize.test.ts'),
+  },
+  {
+    bug: 'levels of a resized picture round down',
+    file: 'native/image/passes.cc',
+    find: '+ low + half)',
+    replace: '+ low + half / 2)',
+    tests: file('test/image/resize.test.ts'),
+  },
+  {
     bug: 'the picture in place of a damaged one counts',
     file: 'lib/data/stream.ts',
     find: '      labels[row] = -1;\n',
