@@ -7,7 +7,7 @@ in how often a block stands, which parameter-counts.json pins.
 Usage, from the repository root:
     python test/goldens/networks.py [NAME ...]                          writes networks/NAME.json
     python test/goldens/networks.py --full MODEL --size S               prints the same of a whole network of lib/models,
-                                                                        and how far PyTorch's float32 gradients are off
+                                                                        and how far PyTorch's float32 is off
 """
 
 import argparse
@@ -164,13 +164,13 @@ def answers(make, shape):
 
 
 def compared(make, shape):
-    """The answers, and the errors of PyTorch's float32 gradients."""
+    """The answers, and the errors of PyTorch's float32 loss and gradients."""
     model, single = build(make), build(make).float()
     x, labels = inputs(shape)
     with torch.no_grad():
         evaluation = model.eval()(x)
     (logits, *heads), loss = step(model, x, labels)
-    found, _ = step(single, x.float(), labels)
+    found, found_loss = step(single, x.float(), labels)
     errors = [generate.relative(ours, truth) for ours, truth in zip(found, [logits, *heads])]
     names = [f"aux{i + 1}" for i in range(len(heads))]
     content = {
@@ -182,7 +182,7 @@ def compared(make, shape):
         "peerErrors": dict(zip(["logits", *names], errors)),
         "gradients": {key: generate.sample(key, p.grad) for key, p in model.named_parameters()},
     }
-    return content, gradient_errors(single, model)
+    return content, {"loss": abs(found_loss / loss - 1), "gradients": gradient_errors(single, model)}
 
 
 def gradient_errors(single, model):
@@ -195,8 +195,8 @@ def gradient_errors(single, model):
 
 def full(name, size):
     make = FULL.get(name, partial(pytorch_models.build, name))
-    content, errors = compared(make, (2, 1 if name.startswith("sigmoid-mlp") else 3, size, size))
-    return content | {"peerGradients": errors}
+    content, peer = compared(make, (4, 1 if name.startswith("sigmoid-mlp") else 3, size, size))
+    return content | {"peer": peer}
 
 
 def main():
