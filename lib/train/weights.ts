@@ -1,6 +1,7 @@
 // Weights as people exchange them: a safetensors file of parameters and buffers under the names of torchvision or timm,
-// with what their pictures need in its metadata.
-
+// with what their pictures need in its metadata, or in the config.json that timm writes beside it.
+import { readFile } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
 import type { Interpolation } from '../data/index.ts';
 import { readHeader, readSafetensors, type Tensor, writeSafetensors } from '../formats/index.ts';
 import type { Initialiser, Module } from '../nn/index.ts';
@@ -31,6 +32,8 @@ export interface LoadedWeights {
 export interface LoadWeightsOptions {
   /** Whether a missing, unexpected or misshapen name is an error (default), or only reported. */
   readonly strict?: boolean;
+  /** Modules of which names may be missing, unexpected or misshapen without an error, such as auxiliary heads. */
+  readonly optional?: readonly string[];
 }
 
 const keys: Readonly<Record<keyof WeightsInfo, string>> = {
@@ -50,7 +53,7 @@ const keys: Readonly<Record<keyof WeightsInfo, string>> = {
 export async function loadWeights(
   model: Module,
   file: string,
-  { strict = true }: LoadWeightsOptions = {},
+  { strict = true, optional = [] }: LoadWeightsOptions = {},
 ): Promise<LoadedWeights> {
   const { tensors, metadata } = await readSafetensors(file);
   const wanted = new Map([...model.namedParameters(), ...model.namedBuffers()]);
@@ -68,18 +71,21 @@ export async function loadWeights(
     } else if (place) misshapen.push(`${name}: is [${tensor.shape}], wanted [${place.shape}]`);
     else if (!name.endsWith('num_batches_tracked')) unexpected.push(`${name} [${tensor.shape}]`);
   }
-  const report = { info: infoOf(file, metadata), missing, unexpected, misshapen };
-  if (strict) checkComplete(file, report);
+  const report = { info: await infoOf(file, metadata), missing, unexpected, misshapen };
+  if (strict) checkComplete(file, report, optional);
   for (const set of content) set();
   return report;
 }
 
-/** The metadata and the shapes alone. */
+/** What pictures need, and the shapes alone. */
 export async function readWeightsInfo(
   file: string,
 ): Promise<{ info: WeightsInfo; shapes: ReadonlyMap<string, readonly number[]> }> {
   const { tensors, metadata } = await readHeader(file);
-  return { info: infoOf(file, metadata), shapes: new Map([...tensors].map(([name, { shape }]) => [name, shape])) };
+  return {
+    info: await infoOf(file, metadata),
+    shapes: new Map([...tensors].map(([name, { shape }]) => [name, shape])),
+  };
 }
 
 /** Writes the model's parameters and buffers, as `state` holds them, under torchvision's and timm's names. */
@@ -115,27 +121,62 @@ function fromHalf(bits: number): number {
   return sign * (exponent ? (1 + fraction / 1024) * 2 ** (exponent - 15) : fraction * 2 ** -24);
 }
 
-function infoOf(file: string, metadata: ReadonlyMap<string, string>): WeightsInfo {
-  const found = Object.entries(keys).flatMap(([key, name]) => {
+type Notes = Readonly<Record<string, unknown>>;
+
+/** The file's own metadata comes before timm's config.json, and there what the weights need before what the network is. */
+async function infoOf(file: string, metadata: ReadonlyMap<string, string>): Promise<WeightsInfo> {
+  const own = Object.values(keys).flatMap((name) => {
     const text = metadata.get(name);
-    return text === undefined ? [] : [[key, parsed(file, name, text)] as const];
+    return text === undefined ? [] : [[name, parsed(file, `metadata '${name}'`, text)] as const];
   });
-  return Object.fromEntries(found) as WeightsInfo;
+  const notes: Notes = { ...(await timmConfig(file)), ...Object.fromEntries(own) };
+  const found = Object.entries(keys).flatMap(([key, name]) => {
+    const value = notes[name];
+    return value === undefined || value === null ? [] : [[key, value] as const];
+  });
+  const info = Object.fromEntries(found) as Record<keyof WeightsInfo, unknown>;
+  return {
+    ...(info as WeightsInfo),
+    ...(info.imageSize !== undefined && { imageSize: sideOf(file, info.imageSize) }),
+    ...(info.labels !== undefined && { labels: Object.values(info.labels as Record<string, string>) }),
+  };
 }
 
-function parsed(file: string, name: string, text: string): unknown {
+/** timm calls the pair model.safetensors and config.json. */
+async function timmConfig(file: string): Promise<Notes> {
+  if (basename(file) !== 'model.safetensors') return {};
+  const config = join(dirname(file), 'config.json');
+  const text = await readFile(config, 'utf8').catch(() => undefined);
+  if (text === undefined) return {};
+  const { pretrained_cfg: published, ...network } = parsed(config, 'it', text) as { readonly pretrained_cfg?: Notes };
+  return published ? { ...network, ...published } : {};
+}
+
+/** `input_size` is 224, or as in timm [3, 224, 224]. */
+function sideOf(file: string, size: unknown): number {
+  const [height, width] = Array.isArray(size) ? size.slice(-2) : [size, size];
+  if (Number.isInteger(height) && height === width) return height;
+  throw new TrainingError('ERR_WEIGHTS', `${file}: input_size is ${JSON.stringify(size)}; pictures must be square`);
+}
+
+function parsed(file: string, what: string, text: string): unknown {
   try {
     return JSON.parse(text);
   } catch (cause) {
-    const problem = `metadata '${name}' is no JSON (${(cause as Error).message}); write the file with saveWeights()`;
+    const problem = `${what} is no JSON (${(cause as Error).message}); write the file with saveWeights()`;
     throw new TrainingError('ERR_WEIGHTS', `${file}: ${problem}`, { cause });
   }
 }
 
-function checkComplete(file: string, { missing, unexpected, misshapen }: LoadedWeights): void {
-  const differences = Object.entries({ missing, unexpected, 'other shape': misshapen }).flatMap(([kind, names]) =>
-    names.length > 0 ? [`  ${kind} (${names.length}):`, ...names.map((name) => `    ${name}`)] : [],
-  );
+function checkComplete(
+  file: string,
+  { missing, unexpected, misshapen }: LoadedWeights,
+  optional: readonly string[],
+): void {
+  const differences = Object.entries({ missing, unexpected, 'other shape': misshapen }).flatMap(([kind, all]) => {
+    const names = all.filter((name) => !optional.some((module) => name.startsWith(`${module}.`)));
+    return names.length > 0 ? [`  ${kind} (${names.length}):`, ...names.map((name) => `    ${name}`)] : [];
+  });
   if (differences.length === 0) return;
   throw new TrainingError(
     'ERR_WEIGHTS',

@@ -1,5 +1,6 @@
 """Weights as torchvision and timm write them, of small networks (a sixteenth of the channels; an eighth and two stages),
-and the logits that PyTorch gives with them in float32: writes exchange-{torchvision,timm}.safetensors and exchange.json.
+and the logits that PyTorch gives with them in float32: writes exchange-{torchvision,timm}.safetensors and exchange.json;
+and exchange-timm-config.json, what timm writes beside weights of resnetv2_50.a1h_in1k.
 
 python test/goldens/exchange.py
 """
@@ -11,6 +12,7 @@ import safetensors.torch
 import timm
 import torch
 import torchvision
+from timm.models._hub import save_config_for_hf
 from torch import nn
 
 import generate
@@ -60,6 +62,7 @@ def main():
     content["timm"] = answers("timm", timm_v2(), torch.bfloat16)
     versions = generate.VERSIONS | {"torchvision": torchvision.__version__, "timm": timm.__version__}
     (HERE / "exchange.json").write_text(json.dumps({"versions": versions, "shape": SHAPE, "logits": content}) + "\n")
+    save_config_for_hf(timm.create_model("resnetv2_50.a1h_in1k"), HERE / "exchange-timm-config.json")
 
 
 main()

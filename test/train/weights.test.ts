@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -98,6 +98,40 @@ describe.each(Object.keys(networks))('a state dict of %s', (name) => {
   });
 });
 
+describe('what pictures need', () => {
+  const timms = { architecture: 'resnetv2_50', imageSize: 224, cropPct: 0.95, interpolation: 'bicubic' };
+
+  async function weightsIn(path: string, config: string, metadata: Record<string, string> = {}): Promise<string> {
+    await mkdir(join(folder, path));
+    const file = join(folder, path, 'model.safetensors');
+    await writeSafetensors(file, new Map(), metadata);
+    await writeFile(join(folder, path, 'config.json'), config);
+    return file;
+  }
+
+  it("stands in timm's config.json beside the weights, or in their own metadata, which comes first", async () => {
+    const config = await readFile(new URL('../goldens/exchange-timm-config.json', import.meta.url), 'utf8');
+    const published = { ...timms, mean: [0.5, 0.5, 0.5], std: [0.5, 0.5, 0.5] };
+    expect((await readWeightsInfo(await weightsIn('timm', config))).info).toEqual(published);
+    const own = await weightsIn('own', config, { crop_pct: '0.9', input_size: '[3,288,288]' });
+    expect((await readWeightsInfo(own)).info).toEqual({ ...published, cropPct: 0.9, imageSize: 288 });
+  });
+
+  it('has names of classes as a list or by their numbers', async () => {
+    for (const labels of ['["cat","dog"]', '{"0":"cat","1":"dog"}']) {
+      const file = await weightsIn(`labels${labels.length}`, `{"label_names":${labels},"pretrained_cfg":{}}`);
+      expect((await readWeightsInfo(file)).info).toEqual({ labels: ['cat', 'dog'] });
+    }
+  });
+
+  it('is not read from another config.json, and must make sense', async () => {
+    expect((await readWeightsInfo(await weightsIn('other', '{"mean":[1,1,1]}'))).info).toEqual({});
+    const oblong = await weightsIn('oblong', '{"pretrained_cfg":{"input_size":[3,224,288]}}');
+    await expect(readWeightsInfo(oblong)).rejects.toThrow('input_size is [3,224,288]; pictures must be square');
+    await expect(readWeightsInfo(await weightsIn('broken', '{'))).rejects.toThrow(/config\.json: it is no JSON/);
+  });
+});
+
 it('a trainer saves its network, and returns end points with its predictions', async () => {
   const trainer = await Trainer.create(tinyRun({ epochs: 1 }));
   const images = new Uint8Array(3 * 8 * 8 * 3).map((_, i) => i % 251);
@@ -137,6 +171,15 @@ describe('weights that do not fit', () => {
     await writeSafetensors(file, changed);
     return file;
   }
+
+  it('may lack, or have besides, what is optional', async () => {
+    const file = await damaged();
+    const model = (networks.torchvision as () => Classifier)();
+    const optional = ['bn1', 'layer1.0', 'extra', 'fc'];
+    expect(await loadWeights(model, file, { optional })).toMatchObject({ unexpected: ['extra.bias [1]'] });
+    const rest = loadWeights(model, file, { optional: optional.slice(1) });
+    await expect(rest).rejects.toThrow(/^.* does not fit the model:\n {2}missing \(1\):\n {4}bn1\.weight \[4\]\nbuild/);
+  });
 
   it('are named in one error', async () => {
     const file = await damaged();
