@@ -3,9 +3,10 @@ import { modelDefaults } from '../models/index.ts';
 import type { Device } from '../program.ts';
 import { percent } from '../train/format.ts';
 import type { AmpDtype } from '../train/index.ts';
+import { UsageError } from './args.ts';
 import { benchData, describeData } from './bench-data.ts';
 import { defineCommand } from './command.ts';
-import { ampOption, deviceOptions, jsonOption, withDevice, workersOption } from './common.ts';
+import { ampOption, auxOption, deviceOptions, jsonOption, withDevice, workersOption } from './common.ts';
 import { layerTable } from './layers.ts';
 import { type BenchResult, bench, Stepper } from './measure.ts';
 import { compareWithPyTorch, describeComparison } from './peer.ts';
@@ -31,6 +32,7 @@ export const command = defineCommand({
       value: 'N',
       description: 'timed steps, at least 10 (default 100; 20 in each round of --peer and --data)',
     },
+    ...auxOption,
     ...ampOption,
     ...deviceOptions,
     data: {
@@ -79,8 +81,10 @@ export const command = defineCommand({
       numClasses,
       inChannels: 3 as const,
       ampDtype: (values['amp-dtype'] ?? 'float32') as AmpDtype,
+      auxLogits: values['aux-logits'],
     };
     const inTurns = values.data !== undefined || values.peer !== undefined;
+    if (inTurns && options.auxLogits) throw new UsageError('--peer and --data time networks without --aux-logits');
     const steps = values.steps ?? (inTurns ? 20 : 100);
     const { device, threads, tf32, deterministic } = values;
     const machine = { device, threads, tf32, deterministic };
@@ -123,7 +127,7 @@ function peakBytes(): number {
 }
 
 function describe(result: BenchResult): string {
-  const { model, batchSize, imageSize, dtype, device, threads, stepMs, forwardMs, ceilings } = result;
+  const { model, auxLogits, batchSize, imageSize, dtype, device, threads, stepMs, forwardMs, ceilings } = result;
   const milliseconds = ({ mean, deviation, median, p10, p90, n }: Spread) =>
     `${mean.toFixed(2)} ± ${deviation.toFixed(2)} ms (median ${median.toFixed(2)}, p10 ${p10.toFixed(2)}, ` +
     `p90 ${p90.toFixed(2)}, n ${n}), ${((1000 * batchSize) / median).toFixed(0)} images/s`;
@@ -131,7 +135,8 @@ function describe(result: BenchResult): string {
     layerTable(result.layers),
     '',
     `ceilings of this run: ${ceilings.gflops.toFixed(0)} GFLOP/s, ${ceilings.gbPerSecond.toFixed(1)} GB/s`,
-    `${model}, batch ${batchSize}, ${imageSize}x${imageSize}, ${dtype}, ${device}, ${threads} threads`,
+    `${model}${auxLogits ? ' with auxiliary heads' : ''}, batch ${batchSize}, ${imageSize}x${imageSize}, ${dtype}, ` +
+      `${device}, ${threads} threads`,
     `forward (prediction): ${milliseconds(forwardMs)}`,
     `forward, backward and update: ${milliseconds(stepMs)}, JavaScript ${percent(result.javascriptShare, 2)} of the time`,
   ].join('\n');

@@ -26,6 +26,13 @@ export const ampOption = {
   },
 } as const;
 
+export const auxOption = {
+  'aux-logits': {
+    type: 'switch',
+    description: 'inception networks: with auxiliary heads, whose losses training adds, each by 0.3',
+  },
+} as const;
+
 export const workersOption = {
   workers: {
     type: 'integer',

@@ -13,6 +13,7 @@ import {
   TrainingError,
 } from '../train/index.ts';
 import { UsageError, type Values } from './args.ts';
+import { auxOption } from './common.ts';
 import { pictureChoice, pictureOptions } from './picture-options.ts';
 
 export const recipeOptions = {
@@ -103,6 +104,7 @@ export const runOptions = {
     value: 'LAYER',
     description: 'leave all that stands before LAYER as it is, such as layer4',
   },
+  ...auxOption,
   ...pictureOptions,
   mean: { type: 'numbers', value: 'R,G,B', description: `taken off pixel / 255 (${normalisationDefault})` },
   std: { type: 'numbers', above: 0, value: 'R,G,B', description: 'by what the rest is divided' },
@@ -121,6 +123,7 @@ export interface Configuration extends PictureChoice {
   readonly model: string;
   readonly weights?: string;
   readonly freezeUntil?: string;
+  readonly auxLogits?: boolean;
   readonly data: string;
   /** Of the channels; without, those of the weights, or of the pictures. */
   readonly mean?: readonly number[];
@@ -144,6 +147,7 @@ export function configurationOf(values: RunValues): Configuration {
     model: values.model ?? 'cifar-resnet20',
     ...(values.weights !== undefined && { weights: values.weights }),
     ...(values['freeze-until'] !== undefined && { freezeUntil: values['freeze-until'] }),
+    ...(values['aux-logits'] && { auxLogits: true }),
     data: values.data ?? 'cifar10-mini',
     ...pictureChoice(values),
     ...normalisationOf(values),

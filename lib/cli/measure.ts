@@ -19,6 +19,8 @@ export interface BenchResult {
   readonly description: string;
   readonly threads: number;
   readonly model: string;
+  /** Given where the network has auxiliary heads. */
+  readonly auxLogits?: true;
   readonly batchSize: number;
   readonly imageSize: number;
   readonly dtype: string;
@@ -52,12 +54,13 @@ export async function bench(
   const layers = layersOf(await stepper.profile(), ceilings);
   stepper.close();
   const stepMs = spread(times);
-  const { model, batchSize, imageSize, ampDtype } = options;
+  const { model, batchSize, imageSize, ampDtype, auxLogits } = options;
   return {
     device: device.name,
     description: device.description,
     threads: device.threads,
     model,
+    ...(auxLogits && { auxLogits }),
     batchSize,
     imageSize,
     dtype: ampDtype,

@@ -47,7 +47,7 @@ export async function train(
   use: (trainer: Trainer, data: DataSet | StreamedDataSet, result: FitResult) => Promise<void> = async () => undefined,
 ): Promise<RunSummary> {
   const { configuration, folder, resume, overwrite = false } = request;
-  frozen(createModel(configuration.model, dropout(configuration)), configuration);
+  frozen(createModel(configuration.model, asked(configuration)), configuration);
   await withDevice({ ...request, ...configuration }, async (device) => checkPrecision(device, configuration.ampDtype));
   await RunFolder.open(folder, { overwrite, resume });
   const { skipDamaged, workers } = request;
@@ -75,8 +75,9 @@ async function wantedPictures(configuration: Configuration, resume: string | und
   return { ...recipe.pictures, ...(weights !== undefined && (await picturesOf(weights, model))) };
 }
 
-function dropout({ recipe: { drop } }: Configuration): Pick<ModelOptions, 'dropout'> {
-  return drop === undefined ? {} : { dropout: drop };
+/** What flags and recipe say of the network, beside its name. */
+function asked({ recipe: { drop }, auxLogits }: Configuration): ModelOptions {
+  return { ...(drop !== undefined && { dropout: drop }), ...(auxLogits && { auxiliaryHeads: true }) };
 }
 
 /** The network, and what normalises its pictures where flags or weights say it; a checkpoint that is resumed has both. */
@@ -91,7 +92,7 @@ async function network(configuration: Configuration, options: ModelOptions, resu
     return { model: frozen(createModel(name, options), configuration), normalisation };
   }
   const flags = { model: name, ...(mean && { mean: [...mean] }), ...(std && { std: [...std] }) };
-  const { model, info } = await openWeights(weights, flags, dropout(configuration));
+  const { model, info } = await openWeights(weights, flags, options);
   if (info.classes.length !== options.numClasses) model.replaceHead(options.numClasses as number);
   return { model: frozen(model, configuration), normalisation: info.normalisation };
 }
@@ -103,7 +104,11 @@ function frozen(model: Classifier, { freezeUntil }: Configuration): Classifier {
 async function trainerOptions(request: RunRequest, data: DataSet | StreamedDataSet, output: Output) {
   const { configuration, folder, resume } = request;
   const { recipe } = configuration;
-  const modelOptions = { numClasses: data.classes.length, inChannels: data.train.channels, ...dropout(configuration) };
+  const { classes, train } = data;
+  const modelOptions = {
+    ...{ numClasses: classes.length, inChannels: train.channels, ...asked(configuration) },
+    ...(configuration.auxLogits && { imageSize: train.height }),
+  };
   return {
     ...(await network(configuration, modelOptions, resume)),
     modelName: configuration.model,

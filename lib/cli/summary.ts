@@ -5,7 +5,7 @@ import { bytes } from '../train/format.ts';
 import type { AmpDtype } from '../train/index.ts';
 import { UsageError } from './args.ts';
 import { defineCommand } from './command.ts';
-import { ampOption, deviceOptions, jsonOption, withDevice } from './common.ts';
+import { ampOption, auxOption, deviceOptions, jsonOption, withDevice } from './common.ts';
 import { trainingProgram } from './training-program.ts';
 
 export const command = defineCommand({
@@ -32,6 +32,7 @@ export const command = defineCommand({
       value: 'C',
       description: 'channels of the pictures: 1 or 3 (default)',
     },
+    ...auxOption,
     ...ampOption,
     ...deviceOptions,
     ...jsonOption,
@@ -49,6 +50,7 @@ export const command = defineCommand({
       numClasses: values['num-classes'] ?? numClasses,
       inChannels,
       ampDtype: (values['amp-dtype'] ?? 'float32') as AmpDtype,
+      auxLogits: values['aux-logits'],
     };
     const summary = await withDevice(values, async (device) => {
       const { module, program, state } = await trainingProgram(device, options);

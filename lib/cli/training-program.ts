@@ -15,6 +15,7 @@ export interface TrainingProgramOptions {
   readonly numClasses: number;
   readonly inChannels: 1 | 3;
   readonly ampDtype: AmpDtype;
+  readonly auxLogits?: boolean | undefined;
 }
 
 /** What is there before a device is. */
@@ -36,8 +37,9 @@ export async function trainingProgram(device: Device, options: TrainingProgramOp
 }
 
 export function trainingParts(options: TrainingProgramOptions): TrainingParts {
-  const { batchSize, imageSize, numClasses, inChannels, ampDtype } = options;
-  const module = createModel(options.model, { numClasses, inChannels });
+  const { batchSize, imageSize, numClasses, inChannels, ampDtype, auxLogits } = options;
+  const heads = auxLogits ? { auxiliaryHeads: true, imageSize } : {};
+  const module = createModel(options.model, { numClasses, inChannels, ...heads });
   const data = syntheticDataSet({
     size: [imageSize, imageSize],
     channels: inChannels,

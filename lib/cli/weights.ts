@@ -43,11 +43,14 @@ export interface OpenedWeights {
   readonly interpolation: Interpolation;
 }
 
+/** Of Inception networks. Only training needs them: a file may lack those that are wanted, and have others. */
+const auxiliaryHeads = ['aux1', 'aux2'];
+
 /** The network with the file's weights. Flags come before the file's metadata, and that before what the network was published with. */
 export async function openWeights(
   file: string,
   values: Values<typeof weightsOptions>,
-  options: Pick<ModelOptions, 'dropout'> = {},
+  options: ModelOptions = {},
 ): Promise<OpenedWeights> {
   const { info: kept, shapes } = await readWeightsInfo(file);
   const name = values.model ?? kept.architecture;
@@ -55,7 +58,7 @@ export async function openWeights(
     throw new UsageError('--weights needs --model NAME: the file does not say what network it is of');
   const numClasses = classesOf(file, name, shapes);
   const model = createModel(name, { ...options, numClasses });
-  await loadWeights(model, file);
+  await loadWeights(model, file, { optional: auxiliaryHeads });
   return { model, ...pictures(name, numClasses, values, kept) };
 }
 

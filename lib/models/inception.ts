@@ -1,5 +1,5 @@
 // What the Inception networks are built from, and what both end in. Names of children as in torchvision.
-import type { Value } from '../graph/index.ts';
+import { ArgumentError, type Value } from '../graph/index.ts';
 import {
   AvgPool2d,
   BatchNorm2d,
@@ -151,6 +151,10 @@ export abstract class Inception extends Classifier {
     Object.assign(this, { avgpool: new GlobalAvgPool(), dropout: new Dropout(dropout), fc });
     if (!auxiliaryHeads) return;
     const map = Math.ceil(imageSize / 16);
+    if (map < 5) {
+      const problem = `auxiliary heads pool 5x5 of a map of a sixteenth; pictures of ${imageSize}x${imageSize} are too small`;
+      throw new ArgumentError(`${problem}: give 65x65 or more, or leave the heads out`);
+    }
     const head = (inChannels: number) => new AuxiliaryHead(inChannels, numClasses, map, dropoutAux, style);
     Object.assign(this, { aux1: head(widths.inception4a), aux2: head(widths.inception4d) });
   }

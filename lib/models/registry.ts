@@ -15,6 +15,10 @@ export interface ModelOptions {
   readonly inChannels?: number;
   /** Share that dropout zeroes in front of the last layer. Default: the network's own; more than 0 only where it has dropout. */
   readonly dropout?: number;
+  /** Of the Inception networks: heads whose losses training adds. Default false. */
+  readonly auxiliaryHeads?: boolean;
+  /** Of square pictures; only auxiliary heads must know it. Default: what the network was made for. */
+  readonly imageSize?: number;
 }
 
 type Build = (options: ModelOptions) => Classifier;
@@ -53,7 +57,8 @@ const timm: PublishedTransform = {
 
 interface Entry extends ModelDefaults {
   readonly build: Build;
-  readonly hasDropout?: boolean;
+  /** Has dropout, and auxiliary heads on request. */
+  readonly inception?: boolean;
 }
 
 const depths = [20, 32, 44, 56, 110];
@@ -99,7 +104,7 @@ function imageNet(name: string, build: Build, published?: PublishedTransform): [
 }
 
 function inception(name: string, build: Build): [string, Entry] {
-  return [name, { build, imageSize: 224, numClasses: 1000, hasDropout: true }];
+  return [name, { build, imageSize: 224, numClasses: 1000, inception: true }];
 }
 
 export function modelNames(): string[] {
@@ -107,18 +112,19 @@ export function modelNames(): string[] {
 }
 
 export function modelDefaults(name: string): ModelDefaults {
-  const { build: _, hasDropout: __, ...defaults } = entry(name);
+  const { build: _, inception: __, ...defaults } = entry(name);
   return defaults;
 }
 
 export function createModel(name: string, options: ModelOptions = {}): Classifier {
-  const { build, hasDropout = false } = entry(name);
-  checkOptions('createModel', options, ['numClasses', 'inChannels', 'dropout']);
-  const { dropout = 0, ...others } = options;
-  if (hasDropout) return build(options);
-  if (dropout === 0) return build(others);
-  const those = [...models].flatMap(([other, one]) => (one.hasDropout ? [other] : []));
-  throw new ArgumentError(`${name} has no dropout to set to ${dropout}; these have: ${those.join(', ')}`);
+  const { build, inception: own = false } = entry(name);
+  checkOptions('createModel', options, ['numClasses', 'inChannels', 'dropout', 'auxiliaryHeads', 'imageSize']);
+  if (own) return build(options);
+  const { dropout = 0, auxiliaryHeads = false, imageSize: _, ...others } = options;
+  if (dropout === 0 && !auxiliaryHeads) return build(others);
+  const lacking = auxiliaryHeads ? 'auxiliary heads' : `dropout to set to ${dropout}`;
+  const those = [...models].flatMap(([other, one]) => (one.inception ? [other] : []));
+  throw new ArgumentError(`${name} has no ${lacking}; these have: ${those.join(', ')}`);
 }
 
 function entry(name: string): Entry {

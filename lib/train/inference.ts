@@ -291,7 +291,8 @@ async function loadedState({ device, model, checkpoint }: InferenceOptions, grap
   if (checkpoint) checkSameVariables(checkpoint, shapes, isTrainingState);
   const state = await device.createState(variablesOf(graph));
   if (!checkpoint) return state;
-  for (const name of shapes.keys()) {
+  // Auxiliary heads are part of the model, but not of this graph.
+  for (const name of [...shapes.keys()].filter((name) => graph.has(name))) {
     const { variables } = checkpoint;
     const weights = variables.get(`${averagePrefix}.${name}`) ?? variables.get(name); // averages, where there are any
     await state.write(name, (weights as Variable).data);

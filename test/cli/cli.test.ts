@@ -221,6 +221,14 @@ describe('summary', () => {
     expect(summary).toHaveProperty('endPoints.0', { name: 'conv1', shape: [1, 16, 32, 32] });
     expect(summary.layers[0]).toEqual({ name: 'conv1', type: 'Conv2d', outputShape: [1, 16, 32, 32], parameters: 432 });
   });
+
+  it('has auxiliary heads on request', async () => {
+    const small = ['--image-size', 65, '--num-classes', 5, ...device];
+    const parameters = async (...flags: string[]) =>
+      (await json<{ parameters: number }>('summary', 'inception-v1', ...flags, ...small)).parameters;
+    const head = (channels: number) => channels * 128 + 128 + (128 * 1024 + 1024) + (1024 * 5 + 5);
+    expect((await parameters('--aux-logits')) - (await parameters())).toBe(head(512) + head(528));
+  });
 });
 
 describe('bench', () => {
@@ -253,6 +261,8 @@ describe('every command', () => {
     [['evaluate'], 2, '--checkpoint is missing'],
     [['predict', '--checkpoint', 'x'], 2, 'no pictures given'],
     [['summary'], 2, 'give one model'],
+    [['summary', 'resnet18', '--aux-logits'], 1, 'resnet18 has no auxiliary heads'],
+    [['bench', '--aux-logits', '--peer', 'pytorch'], 2, '--peer and --data time networks without --aux-logits'],
     [['summary', 'cifar-resnet21'], 1, "did you mean 'cifar-resnet2"],
     [['train', '--device', 'cuda:7', '--output', '/proc/nowhere'], 1, 'cuda:7'],
     [['train', '--data', '/there/is/no/such/set'], 1, 'there is no such folder or archive'],

@@ -203,6 +203,22 @@ describe('createModel', () => {
     );
   });
 
+  it('adds auxiliary heads where there are such', () => {
+    const names = (options: object) =>
+      createModel('inception-v2', { numClasses: 7, ...options })
+        .children()
+        .map(([name]) => name)
+        .filter((name) => name.startsWith('aux'));
+    expect([names({}), names({ auxiliaryHeads: true, imageSize: 65 })]).toEqual([[], ['aux1', 'aux2']]);
+    expect(() => createModel('inception-v1', { auxiliaryHeads: true, imageSize: 64 })).toThrow(
+      'pictures of 64x64 are too small: give 65x65 or more',
+    );
+    expect(() => createModel('resnet18', { auxiliaryHeads: true })).toThrow(
+      'resnet18 has no auxiliary heads; these have: inception-v1, inception-v2, inception-v2-sigmoid',
+    );
+    expect(createModel('resnet18', { imageSize: 64 }).auxiliary).toEqual({});
+  });
+
   it('helps with a misspelt name', () => {
     expect(() => createModel('cifar-resnet33')).toThrow(
       "no model is called 'cifar-resnet33'; did you mean 'cifar-resnet32'?",
