@@ -98,10 +98,14 @@ export class Device {
     checkOptions('createState', options, ['seed']);
     const { seed = 0 } = options;
     if (!Number.isInteger(seed)) throw new ArgumentError(`createState: seed must be an integer, got ${String(seed)}`);
-    const contents = variables.map((variable) => contentOf(variable, seed));
     const types = variables.map((variable) => ({ ...typeOf(variable), name: variable.name }));
     const handle = await this.#device.createState(types);
-    await Promise.all(contents.map((content, i) => content && handle.write(i, content)));
+    try {
+      await fill(handle, variables, seed);
+    } catch (error) {
+      handle.close();
+      throw error;
+    }
     return new State(this, handle, variables);
   }
 
@@ -118,6 +122,14 @@ export class Device {
   /** Waits for what is enqueued, then frees everything. */
   async close(): Promise<void> {
     await this.#device.close();
+  }
+}
+
+/** One variable after the other: the contents of all at once would take the memory of the network a second time. */
+async function fill(state: NativeState, variables: readonly VariableSpec[], seed: number): Promise<void> {
+  for (const [i, variable] of variables.entries()) {
+    const content = contentOf(variable, seed);
+    if (content) await state.write(i, content);
   }
 }
 
