@@ -60,7 +60,7 @@ export async function benchData(options: DataBenchOptions, output: Output) {
     const result = { ...summarise(options, figures, times), workers, threads, versions: versionsOf(peers), load };
     return options.peer === undefined ? result : { ...result, file: await write(result, options) };
   } finally {
-    for (const peer of peers) peer.stop();
+    for (const peer of peers) await peer.stop();
   }
 }
 

@@ -47,6 +47,17 @@ export const command = defineCommand({
       value: 'NAME',
       description: 'compare with pytorch, in turns (in the repository only)',
     },
+    'peer-device': { type: 'text', value: 'NAME', description: '--peer: where it computes (default: as --device)' },
+    patience: {
+      type: 'integer',
+      min: 1,
+      value: 'SECONDS',
+      description: '--peer: who is not ready by then is left out (default: all are waited for)',
+    },
+    unfused: {
+      type: 'switch',
+      description: 'every node by itself; with --peer, as one more that takes turns',
+    },
     python: {
       type: 'text',
       value: 'FILE',
@@ -86,7 +97,7 @@ export const command = defineCommand({
     const inTurns = values.data !== undefined || values.peer !== undefined;
     if (inTurns && options.auxLogits) throw new UsageError('--peer and --data time networks without --aux-logits');
     const steps = values.steps ?? (inTurns ? 20 : 100);
-    const { device, threads, tf32, deterministic } = values;
+    const { device, threads, tf32, deterministic, unfused = false } = values;
     const machine = { device, threads, tf32, deterministic };
     if (values.data !== undefined) {
       const { data, workers, peer, python, rounds = 5, record } = values;
@@ -96,34 +107,35 @@ export const command = defineCommand({
       );
       return output.answer(result, () => describeData(result));
     }
-    if (values.serve) return withDevice(values, (device) => serve(device, options));
+    if (values.serve) return withDevice(values, (device) => serve(device, { ...options, fuse: !unfused }));
     if (values.peer !== undefined) {
-      const { python, rounds = 5, record } = values;
-      const comparison = await compareWithPyTorch({ ...options, ...machine, steps, rounds, python, record }, output);
+      const { python, rounds = 5, record, patience } = values;
+      const turns = { steps, rounds, python, record, patience, unfused, peerDevice: values['peer-device'] };
+      const comparison = await compareWithPyTorch({ ...options, ...machine, ...turns }, output);
       return output.answer(comparison, () => describeComparison(comparison));
     }
     const progress = (text: string) => output.line(text);
-    const result = await withDevice(values, (device) => bench(device, options, steps, progress));
+    const result = await withDevice(values, (device) => bench(device, { ...options, fuse: !unfused }, steps, progress));
     output.answer(result, () => describe(result));
   },
 });
 
 /** The protocol of bench/peers/pytorch_bench.py. */
 async function serve(device: Device, options: TrainingProgramOptions): Promise<void> {
-  const startBytes = peakBytes();
+  const startBytes = peakBytes(device);
   const stepper = await Stepper.create(device, options);
   process.stdout.write('{"ready":"node-cudnn"}\n');
   for await (const line of createInterface({ input: process.stdin })) {
     const memory = line === 'memory';
-    const answer = memory ? { startBytes, peakBytes: peakBytes() } : (await stepper.time(Number(line))).times;
+    const answer = memory ? { startBytes, peakBytes: peakBytes(device) } : (await stepper.time(Number(line))).times;
     process.stdout.write(`${JSON.stringify(answer)}\n`);
   }
   stepper.close();
 }
 
-/** The most that this process has held resident so far. */
-function peakBytes(): number {
-  return 1024 * process.resourceUsage().maxRSS;
+/** The most that this process has held so far: of a GPU's memory, else resident. */
+function peakBytes(device: Device): number {
+  return device.name.startsWith('cuda') ? device.memory().peakBytes : 1024 * process.resourceUsage().maxRSS;
 }
 
 function describe(result: BenchResult): string {

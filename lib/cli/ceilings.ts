@@ -15,32 +15,60 @@ export interface Ceilings {
 const repetitions = 8;
 /** Several in one program: threads that have just worked are awake. */
 const chain = 8;
-const sides = { small: 256, large: 512 };
-const counts = { small: 2 ** 20, large: 2 ** 23 };
-/** A device that needs longer for the small problem is not asked the large one. */
-const patience = 0.02;
+/** The first that keeps the device busy for so many seconds is measured; the large ones are for GPUs. */
+const busy = 2e-3;
+const sides = [256, 512, 1024, 2048, 4096, 8192];
+const counts = [2 ** 20, 2 ** 23, 2 ** 26, 2 ** 28];
 
 export async function measureCeilings(device: Device, dtype: AmpDtype): Promise<Ceilings> {
-  const trial = await fastest(device, matrixProducts(dtype, sides.small), 'linear');
-  const size = trial.seconds > patience ? 'small' : 'large';
-  const product = await fastest(device, matrixProducts(dtype, sides[size]), 'linear');
-  const copy = await fastest(device, copies(counts[size]), 'relu');
+  const product = await atWork(device, sides, (side) => matrixProducts(dtype, side), 'linear');
+  const copy = await atWork(device, counts, copies, 'relu');
   return {
     gflops: (2 * product.multiplyAdds) / product.seconds / 1e9,
     gbPerSecond: copy.trafficBytes / copy.seconds / 1e9,
   };
 }
 
+async function atWork(
+  device: Device,
+  sizes: readonly number[],
+  problem: (size: number) => Graph,
+  op: string,
+): Promise<ProfileRow> {
+  let row: ProfileRow | undefined;
+  for (const size of sizes) {
+    if (row && row.seconds >= busy) break;
+    try {
+      row = await fastest(device, problem(size), op);
+    } catch (error) {
+      if (!row || (error as { code?: string }).code !== 'ERR_OUT_OF_MEMORY') throw error;
+      break; // the largest that fits
+    }
+  }
+  return row as ProfileRow;
+}
+
+/** Of random numbers: some processors are faster where operands repeat. Results are as large as the operands. */
 function matrixProducts(dtype: AmpDtype, side: number): Graph {
   const graph = new Graph();
-  const operand = (value: number) => {
-    const full = fill(graph, { shape: [side, side], dtype: 'float32', format: 'plain' }, value);
+  const initial = noise(side * side, Math.sqrt(3 / side));
+  const operand = (name: string) => {
+    const full = graph.variable(name, { shape: [side, side], initial });
     return dtype === 'float32' ? full : cast(full, dtype);
   };
-  const weight = operand(1 / side);
-  let x = operand(1);
+  const weight = operand('weight');
+  let x = operand('x');
   for (let i = 0; i < chain; i += 1) x = graph.name(linear(x, weight), `result${i}`);
   return graph;
+}
+
+/** Between -largest and largest, by a linear congruential generator (Numerical Recipes, section 7.1). */
+function noise(count: number, largest: number): Float32Array {
+  let state = 1;
+  return Float32Array.from({ length: count }, () => {
+    state = (Math.imul(state, 1664525) + 1013904223) | 0;
+    return (largest * state) / 2 ** 31;
+  });
 }
 
 function copies(count: number): Graph {
@@ -54,13 +82,16 @@ function copies(count: number): Graph {
 async function fastest(device: Device, graph: Graph, op: string): Promise<ProfileRow> {
   const keep = [...graph.names].map(([name]) => name).filter((name) => name.startsWith('result'));
   const state = await device.createState(variablesOf(graph));
-  const program = await compile(graph, { device, state, keep });
   try {
-    const rows: ProfileRow[] = [];
-    for (let i = 0; i < repetitions; i += 1) rows.push(...(await program.profile()).filter((row) => row.op === op));
-    return rows.reduce((best, row) => (row.seconds < best.seconds ? row : best));
+    const program = await compile(graph, { device, state, keep });
+    try {
+      const rows: ProfileRow[] = [];
+      for (let i = 0; i < repetitions; i += 1) rows.push(...(await program.profile()).filter((row) => row.op === op));
+      return rows.reduce((best, row) => (row.seconds < best.seconds ? row : best));
+    } finally {
+      program.close();
+    }
   } finally {
-    program.close();
     state.close();
   }
 }

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { createInterface, type Interface } from 'node:readline';
 import { TrainingError } from '../train/index.ts';
 
-/** The most that the process held resident before it built the model, and since. */
+/** The most that the process held before it built the model, and since: resident, or of a device's memory. */
 export interface Footprint {
   readonly startBytes: number;
   readonly peakBytes: number;
@@ -24,12 +24,26 @@ export class Contestant {
     this.#lines = lines;
   }
 
-  static async start(name: string, command: string, args: readonly string[]): Promise<Contestant> {
+  /** Who is not ready after `patience` seconds is ended. */
+  static async start(name: string, command: string, args: readonly string[], patience = Infinity): Promise<Contestant> {
     const child = spawn(command, args, { stdio: ['pipe', 'pipe', 'inherit'] });
     await Promise.race([once(child, 'spawn'), once(child, 'error').then(([error]) => Promise.reject(error))]);
     const lines = (createInterface({ input: child.stdout }) as Interface)[Symbol.asyncIterator]();
-    const ready = JSON.parse(await nextLine(name, lines)) as { version?: string };
-    return new Contestant(name, ready.version ?? '', child, lines);
+    let late = false;
+    const end = () => {
+      late = true;
+      child.kill('SIGKILL');
+    };
+    const timer = Number.isFinite(patience) ? setTimeout(end, 1000 * patience) : undefined;
+    try {
+      const ready = JSON.parse(await nextLine(name, lines)) as { version?: string };
+      return new Contestant(name, ready.version ?? '', child, lines);
+    } catch (error) {
+      if (late) throw new TrainingError('ERR_OPTION', `bench: ${name} was not ready after ${patience} s`);
+      throw error;
+    } finally {
+      clearTimeout(timer);
+    }
   }
 
   /** Milliseconds of each of `count` steps. */
@@ -46,8 +60,10 @@ export class Contestant {
     return JSON.parse(await nextLine(this.name, this.#lines));
   }
 
-  stop(): void {
+  /** Resolves when it has given back what it held. */
+  async stop(): Promise<void> {
     this.#process.stdin?.end();
+    if (this.#process.exitCode === null && this.#process.signalCode === null) await once(this.#process, 'exit');
   }
 }
 

@@ -19,6 +19,12 @@ export interface PeerOptions extends TrainingProgramOptions, DeviceChoice {
   readonly rounds: number;
   readonly python?: string | undefined;
   readonly record?: string | undefined;
+  /** Where PyTorch computes. Default: as `device`. */
+  readonly peerDevice?: string | undefined;
+  /** Seconds; who is not ready by then is left out. Default: all are waited for. */
+  readonly patience?: number | undefined;
+  /** Whether ours takes turns without fusions as well. */
+  readonly unfused?: boolean | undefined;
 }
 
 export interface Comparison {
@@ -32,6 +38,10 @@ export interface Comparison {
   readonly batchSize: number;
   readonly imageSize: number;
   readonly dtype: string;
+  /** Ours, in words; its name; and where PyTorch computed. */
+  readonly description: string;
+  readonly device: string;
+  readonly peerDevice: string;
   readonly threads: number;
   readonly rounds: number;
   readonly stepMs: Readonly<Record<string, Spread>>;
@@ -39,12 +49,14 @@ export interface Comparison {
   readonly ratio: Readonly<Record<string, Spread>>;
   /** The same for whichever PyTorch was the faster in its round. */
   readonly speedup: Spread;
+  /** Who could not take part, and why. */
+  readonly absent: Readonly<Record<string, string>>;
   readonly memory: Readonly<Record<string, Footprint>>;
   /** What model and steps took of ours, over what they took of the thriftier PyTorch's. */
   readonly memoryRatio: number;
-  /** Ours, profiled after the turns. */
-  readonly ceilings: BenchResult['ceilings'];
-  readonly layers: BenchResult['layers'];
+  /** Ours, profiled after the turns; not there in a record that was cut short. */
+  readonly ceilings?: BenchResult['ceilings'];
+  readonly layers?: BenchResult['layers'];
 }
 
 /** Load above which the machine is not ours alone. */
@@ -52,7 +64,7 @@ const busy = 0.5;
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
-/** Times all three, then profiles ours; writes the record. */
+/** Times all, writes the record, then profiles ours and writes it again. */
 export async function compareWithPyTorch(options: PeerOptions, output: Output): Promise<Comparison & { file: string }> {
   const script = join(root, 'bench', 'peers', 'pytorch_bench.py');
   await access(script).catch((cause) => {
@@ -63,58 +75,82 @@ export async function compareWithPyTorch(options: PeerOptions, output: Output): 
   const load = loadavg()[0] as number;
   if (load > busy)
     output.line(`warning: the load of this machine is ${load.toFixed(1)}; figures of a busy machine say little`);
-  const threads = await withDevice(options, async (device) => device.threads);
+  const { threads, description } = await withDevice(options, async ({ threads, description }) => {
+    return { threads, description };
+  });
   const contest = await compete(options, script, threads, output);
+  const times = { ...summarise(options, contest, threads, load), description };
+  await write(times, options);
   const { ceilings, layers } = await withDevice(options, (device) => bench(device, options, 10, () => {}));
-  const comparison = { ...summarise(options, contest, threads, load), ceilings, layers };
-  const folder = options.record ?? join(root, 'bench', 'results');
+  const comparison = { ...times, ceilings, layers };
+  return { ...comparison, file: await write(comparison, options) };
+}
+
+async function write(comparison: Comparison, { record }: PeerOptions): Promise<string> {
+  const folder = record ?? join(root, 'bench', 'results');
   const file = join(folder, recordName(comparison));
   await mkdir(folder, { recursive: true });
   await writeFile(file, `${JSON.stringify(comparison, null, 2)}\n`);
-  return { ...comparison, file };
+  return file;
 }
 
 interface Contest {
   readonly pytorch: string;
+  readonly absent: Readonly<Record<string, string>>;
   /** One row of times per contestant and round. */
   readonly times: ReadonlyMap<string, readonly number[][]>;
   readonly memory: Readonly<Record<string, Footprint>>;
 }
 
 async function compete(options: PeerOptions, script: string, threads: number, output: Output): Promise<Contest> {
-  const contestants = await startAll(options, script, threads, output);
+  const contestants: Contestant[] = [];
+  const absent: Record<string, string> = {};
+  output.line('starting node-cudnn, PyTorch eager and torch.compile; compiling takes a while');
   try {
+    for (const { name, command, args } of entrants(options, script, threads)) {
+      try {
+        contestants.push(await Contestant.start(name, command, args, options.patience));
+      } catch (error) {
+        if (name === 'node-cudnn') throw error;
+        absent[name] = (error as Error).message;
+        output.line(`${name} is left out: ${absent[name]}`);
+      }
+    }
+    const peer = contestants.find(({ name }) => isPeer(name));
+    if (!peer) throw new TrainingError('ERR_OPTION', `--peer pytorch: ${Object.values(absent).join('; ')}`);
     const times = await takeTurns(contestants, options, output);
     const memory: Record<string, Footprint> = {};
     for (const contestant of contestants) memory[contestant.name] = await contestant.memory();
-    return { pytorch: contestants[1]?.version ?? '', times, memory };
+    return { pytorch: peer.version, absent, times, memory };
   } finally {
-    for (const contestant of contestants) contestant.stop();
+    for (const contestant of contestants) await contestant.stop();
   }
 }
 
-async function startAll(options: PeerOptions, script: string, threads: number, output: Output): Promise<Contestant[]> {
-  const { model, batchSize, imageSize, ampDtype, device, tf32, deterministic } = options;
+function isPeer(name: string): boolean {
+  return name.startsWith('pytorch');
+}
+
+interface Entrant {
+  readonly name: string;
+  readonly command: string;
+  readonly args: readonly string[];
+}
+
+function entrants(options: PeerOptions, script: string, threads: number): Entrant[] {
+  const { model, batchSize, imageSize, ampDtype, device = 'cpu', peerDevice = device, unfused } = options;
   const common = ['--model', model, '--batch-size', String(batchSize), '--image-size', String(imageSize)];
-  const flags = [...common, '--amp-dtype', ampDtype, '--threads', String(threads)];
-  const python = options.python ?? defaultPython();
-  const own = [
-    ...process.execArgv,
-    process.argv[1] as string,
-    'bench',
-    '--serve',
-    ...flags,
-    '--device',
-    device ?? 'cpu',
-    ...(tf32 ? ['--tf32'] : []),
-    ...(deterministic ? ['--deterministic'] : []),
-  ];
-  output.line('starting node-cudnn, PyTorch eager and torch.compile; compiling takes a while');
-  const contestants = [await Contestant.start('node-cudnn', process.execPath, own)];
-  for (const variant of ['eager', 'compile']) {
-    contestants.push(await Contestant.start(`pytorch ${variant}`, python, [script, ...flags, '--variant', variant]));
-  }
-  return contestants;
+  const switches = (['tf32', 'deterministic'] as const).filter((name) => options[name]).map((name) => `--${name}`);
+  const flags = [...common, '--amp-dtype', ampDtype, '--threads', String(threads), ...switches];
+  const program = [...process.execArgv, process.argv[1] as string, 'bench', '--serve', ...flags, '--device', device];
+  const own = { name: 'node-cudnn', command: process.execPath, args: program };
+  const peers = ['eager', 'compile'].map((variant) => ({
+    name: `pytorch ${variant}`,
+    command: options.python ?? defaultPython(),
+    args: [script, ...flags, '--device', peerDevice, '--variant', variant],
+  }));
+  const other = { ...own, name: 'node-cudnn unfused', args: [...program, '--unfused'] };
+  return [own, ...(unfused ? [other] : []), ...peers];
 }
 
 /** A B C A B C ... */
@@ -129,13 +165,14 @@ async function takeTurns(contestants: readonly Contestant[], { rounds, steps }: 
 }
 
 function summarise(options: PeerOptions, contest: Contest, threads: number, loadBefore: number) {
-  const { pytorch, times, memory } = contest;
+  const { pytorch, absent, times, memory } = contest;
   const medians = new Map([...times].map(([name, rows]) => [name, rows.map((row) => spread(row).median)]));
   const own = medians.get('node-cudnn') as number[];
-  const peers = [...medians].filter(([name]) => name !== 'node-cudnn');
-  const ratios = peers.map(([name, list]) => [name, list.map((ms, i) => ms / (own[i] as number))] as const);
-  const least = own.map((_, i) => Math.min(...ratios.map(([, list]) => list[i] as number)));
-  const { model, batchSize, imageSize, ampDtype, rounds } = options;
+  const others = [...medians].filter(([name]) => name !== 'node-cudnn');
+  const ratios = others.map(([name, list]) => [name, list.map((ms, i) => ms / (own[i] as number))] as const);
+  const peers = ratios.filter(([name]) => isPeer(name));
+  const least = own.map((_, i) => Math.min(...peers.map(([, list]) => list[i] as number)));
+  const { model, batchSize, imageSize, ampDtype, rounds, device = 'cpu', peerDevice = device } = options;
   return {
     date: new Date().toISOString(),
     machine: { processor: cpus()[0]?.model ?? 'unknown', cores: cpus().length, memoryBytes: totalmem() },
@@ -143,17 +180,18 @@ function summarise(options: PeerOptions, contest: Contest, threads: number, load
     versions: { node: process.version, pytorch },
     commit: commitOf(root),
     command: `npm run bench -- ${publicArguments().join(' ')}`,
-    ...{ model, batchSize, imageSize, dtype: ampDtype, threads, rounds },
+    ...{ model, batchSize, imageSize, dtype: ampDtype, device, peerDevice, threads, rounds },
     stepMs: Object.fromEntries([...times].map(([name, rows]) => [name, spread(rows.flat())])),
     ratio: Object.fromEntries(ratios.map(([name, list]) => [name, spread(list)])),
     speedup: spread(least),
-    ...{ memory, memoryRatio: memoryRatio(memory) },
+    ...{ absent, memory, memoryRatio: memoryRatio(memory) },
   };
 }
 
-function memoryRatio({ 'node-cudnn': own, ...peers }: Readonly<Record<string, Footprint>>): number {
+function memoryRatio(memory: Readonly<Record<string, Footprint>>): number {
   const taken = ({ startBytes, peakBytes }: Footprint) => peakBytes - startBytes;
-  return taken(own as Footprint) / Math.min(...Object.values(peers).map(taken));
+  const peers = Object.entries(memory).filter(([name]) => isPeer(name));
+  return taken(memory['node-cudnn'] as Footprint) / Math.min(...peers.map(([, footprint]) => taken(footprint)));
 }
 
 /** Paths of this machine do not belong into a record. */
@@ -167,6 +205,10 @@ function recordName({ model, batchSize, imageSize, dtype, date }: Comparison): s
   return `speed-${model}-b${batchSize}-${imageSize}px-${dtype}-${date.slice(0, 10)}.json`;
 }
 
+function describeCeilings({ gflops, gbPerSecond }: BenchResult['ceilings']): string {
+  return `ceilings: ${gflops.toFixed(0)} GFLOP/s, ${gbPerSecond.toFixed(1)} GB/s`;
+}
+
 export function describeComparison(comparison: Comparison & { file: string }): string {
   const { stepMs, ratio, speedup, load, threads, model, batchSize, dtype, layers, ceilings, memory, file } = comparison;
   const rows = Object.entries(stepMs).map(([name, { median, p10, p90, n }]) => {
@@ -176,9 +218,8 @@ export function describeComparison(comparison: Comparison & { file: string }): s
     return [name, ...times, n, Number((ratio[name]?.median ?? 1).toFixed(2)), mebibytes];
   });
   return [
-    layerTable(layers),
-    `ceilings: ${ceilings.gflops.toFixed(0)} GFLOP/s, ${ceilings.gbPerSecond.toFixed(1)} GB/s`,
-    '',
+    ...(layers ? [layerTable(layers)] : []),
+    ...(ceilings ? [describeCeilings(ceilings), ''] : []),
     table(['', 'median ms', 'p10', 'p90', 'n', 'ratio', 'MiB'], rows),
     '',
     `${model}, batch ${batchSize}, ${dtype}, ${threads} threads: node-cudnn is ${speedup.median.toFixed(2)} times as fast as ` +

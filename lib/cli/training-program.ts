@@ -16,6 +16,8 @@ export interface TrainingProgramOptions {
   readonly inChannels: 1 | 3;
   readonly ampDtype: AmpDtype;
   readonly auxLogits?: boolean | undefined;
+  /** Default true. */
+  readonly fuse?: boolean | undefined;
 }
 
 /** What is there before a device is. */
@@ -33,7 +35,7 @@ export interface TrainingProgram extends TrainingParts {
 export async function trainingProgram(device: Device, options: TrainingProgramOptions): Promise<TrainingProgram> {
   const parts = trainingParts(options);
   const state = await device.createState(variablesOf(parts.graph));
-  return { ...parts, state, program: await compile(parts.graph, { device, state }) };
+  return { ...parts, state, program: await compile(parts.graph, { device, state, fuse: options.fuse ?? true }) };
 }
 
 export function trainingParts(options: TrainingProgramOptions): TrainingParts {
@@ -65,7 +67,7 @@ export function trainingParts(options: TrainingProgramOptions): TrainingParts {
 export function forwardProgram(
   device: Device,
   { module, state }: TrainingProgram,
-  { batchSize, imageSize, inChannels, ampDtype }: TrainingProgramOptions,
+  { batchSize, imageSize, inChannels, ampDtype, fuse = true }: TrainingProgramOptions,
 ): Promise<Program> {
   const size = { height: imageSize, width: imageSize, channels: inChannels };
   const graph = predictionGraph({
@@ -75,7 +77,7 @@ export function forwardProgram(
     normalisation: normalisation(inChannels),
     size,
   });
-  return compile(graph, { device, state, keep: ['logits'] });
+  return compile(graph, { device, state, keep: ['logits'], fuse });
 }
 
 function normalisation(channels: number): { mean: number[]; std: number[] } {

@@ -84,7 +84,9 @@ const rows: Row[] = [];
 
 async function compareAll(mode: string): Promise<void> {
   const { dtype, tf32 = false, includes } = modes[mode] as Mode;
-  const devices = { reference: await Device.open('reference'), tested: await Device.open(name, { tf32 }) };
+  // The libraries' first proposals: to time all of them for every case would take longer than there is.
+  const tested = await Device.open(name, { tf32, measureEngines: false });
+  const devices = { reference: await Device.open('reference'), tested };
   for (const opCase of devices.tested.features.has(`dtype:${dtype}`) ? chosen.filter(includes) : []) {
     const next = await row(devices, opCase, mode);
     rows.push(next);

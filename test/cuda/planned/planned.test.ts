@@ -1,8 +1,9 @@
 // cuDNN, asked without a device, has a plan for every convolution of the networks on every generation of chips.
+import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { convolutions } from './convolutions.ts';
-import { committed, isBuilt, makeTable } from './table.ts';
+import { committed, isBuilt, makeTable, planner } from './table.ts';
 
 const recorded = readFileSync(committed, 'utf8');
 
@@ -18,5 +19,10 @@ describe.skipIf(!isBuilt)(`plans${isBuilt ? '' : ' (skipped: not built; `.ci/run
     const { without, text } = makeTable();
     expect(without).toEqual([]);
     expect(text).toBe(recorded);
+  });
+
+  it('describes no device where there is no driver', () => {
+    const { status, stderr } = spawnSync(planner, ['--describe', '0'], { encoding: 'utf8' });
+    expect([status, stderr]).toEqual([1, 'plans: this machine has no driver\n']);
   });
 });

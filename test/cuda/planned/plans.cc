@@ -1,7 +1,9 @@
 // Reads convolutions, one a line, and says which of them cuDNN can plan for a device that is not there:
 //   plans STUB DEVICE_JSON_FILE < convolutions > table
+//   plans --describe ORDINAL > DEVICE_JSON_FILE
 // A line is `pass dtype n c h w  o i kh kw  n o h w  sh sw  top left bottom right  dh dw  groups`; the answer is the
-// number of proposals that are precompiled, of those compiled at run time, and the first that became a plan.
+// number of proposals that are precompiled, of those compiled at run time, and the first that became a plan. --describe
+// is for a machine with a device: what cuDNN says of it.
 #include <dlfcn.h>
 
 #include <fstream>
@@ -71,11 +73,23 @@ std::string content(const char* path) {
   return whole.substr(0, whole.find_last_of('}') + 1);
 }
 
-void run(const char* stub, const char* device) {
-  open_stub(stub);
+CudnnFunctions open_libraries() {
   const Surroundings surroundings = Surroundings::of_process("");
   open_cublas(surroundings);
-  const CudnnFunctions cudnn(open_cudnn(surroundings).library);
+  return CudnnFunctions(open_cudnn(surroundings).library);
+}
+
+void describe(const std::string& ordinal) {
+  if (dlopen("libcuda.so.1", RTLD_NOW) == nullptr) throw std::runtime_error("this machine has no driver");
+  const CudnnFunctions cudnn = open_libraries();
+  Descriptor device(cudnn, CUDNN_BACKEND_DEVICEPROP_DESCRIPTOR);
+  device.set(CUDNN_ATTR_DEVICEPROP_DEVICE_ID, CUDNN_TYPE_INT32, int32_t{std::stoi(ordinal)}).finalize();
+  std::cout << device.text(CUDNN_ATTR_DEVICEPROP_JSON_REPRESENTATION) << std::endl;
+}
+
+void run(const char* stub, const char* device) {
+  open_stub(stub);
+  const CudnnFunctions cudnn = open_libraries();
   const ConvolutionPlanner planner(cudnn, content(device));
   std::cout << "cuDNN " << cudnn_version_text(cudnn.version()) << std::endl;
   for (std::string line; std::getline(std::cin, line);) answer(planner, line);
@@ -86,8 +100,11 @@ void run(const char* stub, const char* device) {
 
 int main(int count, char** arguments) {
   try {
-    if (count != 3) throw std::invalid_argument("usage: plans STUB DEVICE_JSON_FILE < convolutions");
-    node_cudnn::cuda::run(arguments[1], arguments[2]);
+    if (count != 3) throw std::invalid_argument("usage: plans (STUB DEVICE_JSON_FILE < convolutions | --describe ORDINAL)");
+    if (arguments[1] == std::string("--describe"))
+      node_cudnn::cuda::describe(arguments[2]);
+    else
+      node_cudnn::cuda::run(arguments[1], arguments[2]);
     return 0;
   } catch (const std::exception& error) {
     std::cerr << "plans: " << error.what() << '\n';

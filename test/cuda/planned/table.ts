@@ -10,6 +10,9 @@ export const committed = place('plans.txt');
 export const planner = place('../../../build-cuda/Release/plans');
 export const isBuilt = existsSync(planner);
 
+/** From cuDNN itself where scripts/gpu-check met such a chip, else from data sheets. */
+const descriptionOf = (chip: string) => [`${chip}.measured.json`, `${chip}.json`].map(place).find(existsSync) as string;
+
 export const columns = ['sm_80', 'sm_90', 'sm_100'].flatMap((chip) =>
   ['float16', 'bfloat16'].map((dtype) => ({ chip, dtype })),
 );
@@ -22,7 +25,7 @@ interface Answers {
 function ask(chip: string, dtype: string, lines: readonly Line[]): Answers {
   const input = lines.map(({ pass, rest }) => `${pass} ${dtype} ${rest}\n`).join('');
   const stub = place('../../../build-cuda/Release/driver_stub.so');
-  const { status, stdout, stderr } = spawnSync(planner, [stub, place(`${chip}.json`)], { input, encoding: 'utf8' });
+  const { status, stdout, stderr } = spawnSync(planner, [stub, descriptionOf(chip)], { input, encoding: 'utf8' });
   if (status !== 0) throw new Error(`plans ended with ${status}: ${stderr}`);
   const [version = '', ...answers] = stdout.trimEnd().split('\n');
   return { version, answers };

@@ -63,6 +63,12 @@ int64_t Descriptor::get(cudnnBackendAttributeName_t name, cudnnBackendAttributeT
 
 int64_t Descriptor::integer(cudnnBackendAttributeName_t name) const { return value<int64_t>(name, CUDNN_TYPE_INT64); }
 
+std::string Descriptor::text(cudnnBackendAttributeName_t name) const {
+  std::string found(static_cast<size_t>(get(name, CUDNN_TYPE_CHAR, 0, nullptr)), '\0');
+  get(name, CUDNN_TYPE_CHAR, std::ssize(found), found.data());
+  return found.c_str();  // without its NUL
+}
+
 Descriptor Descriptor::descriptor(cudnnBackendAttributeName_t name, cudnnBackendDescriptorType_t type) const {
   Descriptor made(*cudnn_, type);
   cudnnBackendDescriptor_t handle = made.get();

@@ -63,6 +63,7 @@ class Descriptor {
   Descriptor& finalize();
 
   int64_t integer(cudnnBackendAttributeName_t name) const;
+  std::string text(cudnnBackendAttributeName_t name) const;
   Descriptor descriptor(cudnnBackendAttributeName_t name, cudnnBackendDescriptorType_t type) const;
   // `most`: where the attribute does not tell how many there are.
   std::vector<Descriptor> descriptors(cudnnBackendAttributeName_t name, cudnnBackendDescriptorType_t type,
