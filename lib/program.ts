@@ -56,12 +56,15 @@ export class Device {
     this.features = new Set(device.features);
   }
 
-  /** Opens a device. There is no fall-back to another one: what is not there is an error that says how to get it. */
+  /**
+   * Opens a device; 'cuda' is 'cuda:0'. There is no fall-back to another one: what is not there is an error that says
+   * how to get it.
+   */
   static async open(name: string, options: DeviceOptions = {}): Promise<Device> {
     checkOptions('Device.open', options, deviceOptions);
     checkThreads(options.threads);
     checkAvailable(name);
-    return new Device(await native().openDevice(name, options));
+    return new Device(await native().openDevice(numbered(name), options));
   }
 
   /** The kinds of device that this build knows, and why one of them cannot be used here. */
@@ -72,7 +75,7 @@ export class Device {
   /** What a device needs, and what of it was found here: driver, libraries, versions. The doctor's questions. */
   static findings(name: string, options: DeviceOptions = {}): readonly NativeFinding[] {
     checkOptions('Device.findings', options, deviceOptions);
-    return native().findings(name, options);
+    return native().findings(numbered(name), options);
   }
 
   get name(): string {
@@ -278,6 +281,10 @@ export class Program {
   }
 }
 
+function numbered(name: string): string {
+  return name === 'cuda' ? 'cuda:0' : name;
+}
+
 function checkThreads(threads: number | undefined): void {
   if (threads === undefined || (Number.isInteger(threads) && threads >= 1)) return;
   throw new ArgumentError(`Device.open: threads must be an integer of at least 1, got ${String(threads)}`);
@@ -285,7 +292,7 @@ function checkThreads(threads: number | undefined): void {
 
 function checkAvailable(name: string): void {
   const backends = native().backends();
-  if (typeof name !== 'string' || !/^(cpu|reference|cuda:\d+)$/.test(name)) {
+  if (typeof name !== 'string' || !/^(cpu|reference|cuda(:\d+)?)$/.test(name)) {
     throw new ArgumentError(
       `Device.open: a device is called 'cpu', 'reference' or 'cuda:0', got ${JSON.stringify(name)}`,
     );

@@ -29,9 +29,25 @@ async function made(graph: Graph, options: Partial<CompileOptions> = {}): Promis
 
 const x = Float32Array.of(1, 2, 3, -4, -5, 6);
 
+async function nameOrError(name: string): Promise<string> {
+  try {
+    const opened = await Device.open(name);
+    await opened.close();
+    return opened.name;
+  } catch (error) {
+    return (error as Error).message;
+  }
+}
+
 describe('Device.open', () => {
   it.each([['gpu'], ['CPU'], [''], [7]])('refuses %j and says what devices are called', async (name) => {
     await expect(Device.open(name as string)).rejects.toThrow("a device is called 'cpu', 'reference' or 'cuda:0'");
+  });
+
+  it("takes 'cuda' for 'cuda:0'", async () => {
+    const [short, long] = await Promise.all(['cuda', 'cuda:0'].map(nameOrError));
+    expect(short?.replace("'cuda'", "'cuda:0'")).toBe(long);
+    expect(long).toContain('cuda:0');
   });
 
   it.each([[0], [-1], [1.5], [Number.NaN], ['2']])('refuses %j threads', async (threads) => {

@@ -33,6 +33,22 @@ export const auxOption = {
   },
 } as const;
 
+/** Named as in Megatron-LM. */
+export const lossScaleOptions = {
+  'initial-loss-scale': {
+    type: 'number',
+    above: 0,
+    value: 'S',
+    description: 'float16: what the loss is multiplied by at first (default 65536)',
+  },
+  'loss-scale-window': {
+    type: 'integer',
+    min: 1,
+    value: 'STEPS',
+    description: 'float16: good steps after which the scale doubles (default 2000)',
+  },
+} as const;
+
 export const workersOption = {
   workers: {
     type: 'integer',

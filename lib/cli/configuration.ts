@@ -13,7 +13,7 @@ import {
   TrainingError,
 } from '../train/index.ts';
 import { UsageError, type Values } from './args.ts';
-import { auxOption } from './common.ts';
+import { auxOption, lossScaleOptions } from './common.ts';
 import { pictureChoice, pictureOptions } from './picture-options.ts';
 
 export const recipeOptions = {
@@ -130,15 +130,24 @@ export interface Configuration extends PictureChoice {
   readonly std?: readonly number[];
   readonly seed: number;
   readonly ampDtype: AmpDtype;
+  readonly initialLossScale?: number;
+  readonly lossScaleWindow?: number;
   readonly tf32: boolean;
   readonly deterministic: boolean;
   readonly recipe: Recipe;
 }
 
 /** Flags of other tables that decide how a run computes. */
-type PrecisionValues = { readonly 'amp-dtype'?: string; readonly tf32?: boolean; readonly deterministic?: boolean };
+type PrecisionValues = {
+  readonly 'amp-dtype'?: string;
+  readonly tf32?: boolean;
+  readonly deterministic?: boolean;
+} & Values<typeof lossScaleOptions>;
 
-const precisionFlags: readonly string[] = ['amp-dtype', 'tf32', 'deterministic'] satisfies (keyof PrecisionValues)[];
+const precisionFlags: readonly string[] = [
+  ...(['amp-dtype', 'tf32', 'deterministic'] satisfies (keyof PrecisionValues)[]),
+  ...Object.keys(lossScaleOptions),
+];
 
 type RunValues = Values<typeof runOptions> & PrecisionValues;
 
@@ -153,6 +162,8 @@ export function configurationOf(values: RunValues): Configuration {
     ...normalisationOf(values),
     seed: values.seed ?? 0,
     ampDtype: (values['amp-dtype'] ?? 'float32') as AmpDtype,
+    ...(values['initial-loss-scale'] !== undefined && { initialLossScale: values['initial-loss-scale'] }),
+    ...(values['loss-scale-window'] !== undefined && { lossScaleWindow: values['loss-scale-window'] }),
     tf32: values.tf32 ?? false,
     deterministic: values.deterministic ?? false,
     recipe: recipeOf(values),

@@ -33,7 +33,7 @@ async function describe({
 }): Promise<Listed> {
   if (!available) return { name, available, reason };
   try {
-    const device = await Device.open(name === 'cuda' ? 'cuda:0' : name);
+    const device = await Device.open(name);
     const { description } = device;
     await device.close();
     return { name, available, description };

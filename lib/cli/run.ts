@@ -4,6 +4,7 @@ import type { DataSet, StreamedDataSet } from '../data/index.ts';
 import { type Classifier, createModel, type ModelOptions } from '../models/index.ts';
 import {
   type FitResult,
+  type LossScaling,
   optimizerOf,
   type PictureChoice,
   readCheckpointInfo,
@@ -97,6 +98,13 @@ async function network(configuration: Configuration, options: ModelOptions, resu
   return { model: frozen(model, configuration), normalisation: info.normalisation };
 }
 
+function lossScaling({ initialLossScale, lossScaleWindow }: Configuration): LossScaling {
+  return {
+    ...(initialLossScale !== undefined && { initial: initialLossScale }),
+    ...(lossScaleWindow !== undefined && { interval: lossScaleWindow }),
+  };
+}
+
 function frozen(model: Classifier, { freezeUntil }: Configuration): Classifier {
   return freezeUntil === undefined ? model : model.freezeUntil(freezeUntil);
 }
@@ -122,6 +130,7 @@ async function trainerOptions(request: RunRequest, data: DataSet | StreamedDataS
     smoothing: recipe.smoothing,
     ...(recipe.modelEma && { emaDecay: recipe.modelEmaDecay }),
     ampDtype: configuration.ampDtype,
+    lossScaling: lossScaling(configuration),
     tf32: configuration.tf32,
     deterministic: configuration.deterministic,
     seed: configuration.seed,

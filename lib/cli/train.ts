@@ -2,14 +2,21 @@ import { percent } from '../train/format.ts';
 import { readCheckpointInfo } from '../train/index.ts';
 import { UsageError } from './args.ts';
 import { defineCommand } from './command.ts';
-import { ampOption, deviceOptions, jsonOption, workersOption } from './common.ts';
-import { configurationOf, outputFolder, resumedConfiguration, runOptions } from './configuration.ts';
+import { ampOption, deviceOptions, jsonOption, lossScaleOptions, workersOption } from './common.ts';
+import {
+  type Configuration,
+  configurationOf,
+  outputFolder,
+  resumedConfiguration,
+  runOptions,
+} from './configuration.ts';
 import { recipeNotes } from './recipe-notes.ts';
 import { bestOf, lastOf, type RunSummary, train } from './run.ts';
 
 const options = {
   ...runOptions,
   ...ampOption,
+  ...lossScaleOptions,
   ...deviceOptions,
   output: { type: 'text', value: 'FOLDER', description: 'folder of the run (default runs/<time>-<model>)' },
   resume: { type: 'text', value: 'FILE', description: 'continue from a last.safetensors, bit by bit' },
@@ -53,6 +60,7 @@ export const command = defineCommand({
       resume === undefined
         ? configurationOf(values)
         : resumedConfiguration(resume, await readCheckpointInfo(resume), values);
+    checkLossScale(configuration);
     const request = {
       configuration,
       folder: outputFolder(values.output, resume, configuration.model),
@@ -72,6 +80,12 @@ export const command = defineCommand({
     );
   },
 });
+
+function checkLossScale({ initialLossScale, lossScaleWindow, ampDtype }: Configuration): void {
+  if (ampDtype === 'float16' || (initialLossScale ?? lossScaleWindow) === undefined) return;
+  const flag = initialLossScale === undefined ? '--loss-scale-window' : '--initial-loss-scale';
+  throw new UsageError(`${flag} is for --amp-dtype float16; this run computes in ${ampDtype}`);
+}
 
 function describe({ folder, result }: RunSummary, data: string): string {
   if (result.status === 'interrupted') {

@@ -94,7 +94,26 @@ export interface LossScaleMetrics {
 }
 
 /** Below it the loss's own gradient, 1, would be no normal float16: what is not finite then is no matter of the scale. */
-export const leastLossScale = 2 ** -14;
+const leastLossScale = 2 ** -14;
+/** More than halving takes from the largest float32 to the least scale. */
+const mostInRow = 200;
+
+/** Steps that change nothing in a row, after which torch.amp.GradScaler would go on for ever; here the run ends. */
+export class SkippedSteps {
+  #before: number | undefined;
+  #inRow = 0;
+
+  /** What is wrong after `steps` more, in words; undefined where nothing is. */
+  fault({ lossScale, skippedSteps }: LossScaleMetrics, steps: number): string | undefined {
+    if (lossScale === undefined || skippedSteps === undefined) return undefined;
+    const none = this.#before !== undefined && skippedSteps - this.#before === steps;
+    this.#inRow = none ? this.#inRow + steps : 0;
+    this.#before = skippedSteps;
+    if (lossScale < leastLossScale) return 'gradients are not finite whatever the loss scale';
+    if (this.#inRow < mostInRow) return undefined;
+    return `gradients were not finite in the last ${this.#inRow} steps, and the loss scale is still ${lossScale},`;
+  }
+}
 
 /** After `step` steps; empty in other precisions. */
 export async function lossScaleMetrics(state: State, step: number): Promise<LossScaleMetrics> {

@@ -17,7 +17,10 @@ export interface EpochMetrics extends LossScaleMetrics {
 export interface Sums {
   readonly steps: number;
   readonly images: number;
+  /** Of the steps whose loss was finite. */
   readonly loss: number;
+  /** Steps whose loss was not, which loss scaling skips; none in checkpoints of earlier versions. */
+  readonly lost?: number;
   readonly correct: number;
   readonly seconds: number;
 }
@@ -32,13 +35,19 @@ export interface StepRecords {
 
 /** Adds step by step, so that the sums do not depend on how steps were grouped into native calls. */
 export function addSteps(sums: Sums, records: StepRecords, batchSize: number, seconds: number): Sums {
+  const finite = records.losses.filter(Number.isFinite);
   return {
     steps: sums.steps + records.losses.length,
     images: sums.images + records.losses.length * batchSize,
-    loss: records.losses.reduce((sum, loss) => sum + loss, sums.loss),
+    loss: finite.reduce((sum, loss) => sum + loss, sums.loss),
+    lost: (sums.lost ?? 0) + records.losses.length - finite.length,
     correct: records.correct.reduce((sum, count) => sum + count, sums.correct),
     seconds: sums.seconds + seconds,
   };
+}
+
+export function meanLoss({ loss, steps, lost = 0 }: Sums): number {
+  return loss / (steps - lost);
 }
 
 /** metrics.jsonl: one line an epoch. */

@@ -85,8 +85,21 @@ export function checkOptions(options: TrainerOptions): void {
     );
   }
   checkLabels(data);
+  checkLossScaling(options.lossScaling ?? {});
   const stepsPerEpoch = Math.floor(data.train.count / batchSize);
   for (let epoch = 0; epoch < epochs; epoch += 1) checkedRate(options.schedule, epoch * stepsPerEpoch);
+}
+
+function checkLossScaling({ initial = 1, growth = 1, backoff = 0.5, interval = 1 }: LossScaling): void {
+  const finite = (value: number) => Number.isFinite(Math.fround(value));
+  within('lossScaling.initial', initial, initial > 0 && finite(initial), 'a number above 0 that float32 holds');
+  within('lossScaling.growth', growth, growth >= 1 && finite(growth), 'a number of at least 1');
+  within('lossScaling.backoff', backoff, backoff > 0 && backoff < 1, 'a number between 0 and 1');
+  integer('lossScaling.interval', interval, 1);
+}
+
+function within(name: string, value: number, holds: boolean, wanted: string): void {
+  if (!holds) throw new TrainingError('ERR_OPTION', `${name} is ${value}; give ${wanted}`);
 }
 
 function integer(name: string, value: number, least: number, most = 2 ** 31 - 1): void {

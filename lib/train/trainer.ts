@@ -13,9 +13,9 @@ import {
 } from './checkpoint.ts';
 import { TrainingError } from './errors.ts';
 import { type Evaluation, Evaluator, type Prediction, type PredictOptions, Predictor } from './inference.ts';
-import { type LossScaleMetrics, leastLossScale, lossScaleMetrics } from './loss-scale.ts';
+import { type LossScaleMetrics, lossScaleMetrics, SkippedSteps } from './loss-scale.ts';
 import { compileToFit } from './memory.ts';
-import { addSteps, type EpochMetrics, noSums } from './metrics.ts';
+import { addSteps, type EpochMetrics, meanLoss, noSums } from './metrics.ts';
 import { checkOptions, checkPrecision, checkResumable, modelInfo, type TrainerOptions } from './options.ts';
 import { RunFolder } from './output.ts';
 import { ProgressLine } from './progress.ts';
@@ -48,6 +48,7 @@ export class Trainer implements TrainingControl {
   readonly #evaluator: Evaluator;
   readonly #folder: RunFolder | undefined;
   readonly #callbacks: readonly Callback[];
+  readonly #skips = new SkippedSteps();
   #predictor: Predictor | undefined;
   #position: Position;
   /** The checkpoint that holds the newest state known to be good. */
@@ -210,7 +211,8 @@ export class Trainer implements TrainingControl {
     const steps = Math.min(this.#runner.callLength, toEnd, toSave);
     const records = await this.#runner.run(before.epoch, before.stepOfEpoch, steps);
     const bad = records.losses.findIndex((loss) => !Number.isFinite(loss));
-    if (bad >= 0) throw this.#notFinite(`loss is ${records.losses[bad]}`, before.step + bad + 1);
+    if (bad >= 0 && this.#options.ampDtype !== 'float16')
+      throw this.#notFinite(`loss is ${records.losses[bad]}`, before.step + bad + 1);
     this.#position = {
       ...before,
       step: before.step + steps,
@@ -218,9 +220,8 @@ export class Trainer implements TrainingControl {
       sums: addSteps(before.sums, records, this.#options.batchSize, records.seconds),
     };
     const scaling = await lossScaleMetrics(this.#state, this.#position.step);
-    if ((scaling.lossScale ?? 1) < leastLossScale) {
-      throw this.#notFinite('gradients are not finite whatever the loss scale', this.#position.step);
-    }
+    const fault = this.#skips.fault(scaling, steps);
+    if (fault !== undefined) throw this.#notFinite(fault, this.#position.step);
     await this.#report(records.losses, scaling);
     if (steps === toSave && steps < toEnd) await this.#saveLast();
   }
@@ -234,7 +235,7 @@ export class Trainer implements TrainingControl {
       step,
       stepOfEpoch,
       stepsPerEpoch,
-      loss: sums.loss / sums.steps,
+      loss: meanLoss(sums),
       accuracy: sums.correct / sums.images,
       imagesPerSecond: sums.images / sums.seconds,
       memoryBytes: this.device.memory().bytes,
@@ -251,7 +252,7 @@ export class Trainer implements TrainingControl {
     const metrics: EpochMetrics = {
       epoch: epoch + 1,
       step,
-      trainLoss: sums.loss / sums.steps,
+      trainLoss: meanLoss(sums),
       trainAccuracy: sums.correct / sums.images,
       testLoss: test.loss,
       testAccuracy: test.top1,

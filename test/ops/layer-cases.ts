@@ -117,7 +117,7 @@ function sigmoidLossCases(n: number, k: number, smoothing: number, targets: Oper
 
 const probabilities = (...shape: number[]) => drawn(S(...shape), (random) => random.uniform());
 
-const sums = [[1], [0.5, -2], [1, 0.3, 0.3]].map((weights) =>
+const sumCase = (weights: readonly number[]): OpCase =>
   single({
     op: 'weighted_sum',
     inputs: Object.fromEntries(weights.map((_, i) => [`l${i}`, S(1)])),
@@ -125,8 +125,13 @@ const sums = [[1], [0.5, -2], [1, 0.3, 0.3]].map((weights) =>
     attributes: { weights },
     exact: false,
     tolerance: tolerances.element,
-  }),
-);
+  });
+const many = Array.from({ length: 300 }, (_, i) => ((i % 7) - 2.5) / 4);
+const sums = [
+  ...[[1], [0.5, -2], [1, 0.3, 0.3]].map(sumCase),
+  // Of 300 terms that cancel some are a few times the sum.
+  { ...sumCase(many), title: 'weighted_sum of 300 values', tolerance: tolerances.norm },
+];
 
 export const layerCases: readonly OpCase[] = [
   ...maps.flatMap(activationCases),

@@ -1,5 +1,5 @@
 // Loss scaling, and undoing a step: divided and checked gradients of several chunks, the rule of the scale, copies.
-import { drawn, filterS, integers, type OpCase, type Operands, S, variable } from './operands.ts';
+import { drawn, filterS, integers, type OpCase, type Operand, type Operands, S, variable } from './operands.ts';
 import { single, tolerances } from './single.ts';
 
 const gradients = { g0: filterS(16, 16, 3, 3), g1: S(17), g2: filterS(64, 32, 3, 3), g3: S(1) };
@@ -14,6 +14,21 @@ const unscaleCases = [0, Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_I
   );
   return unscaleCase(`${bad === 0 ? 'finite' : bad}`, { ...gradients, g2: spoilt });
 });
+
+// The only bad number is the last of a chunk that is not the first, or of the last gradient.
+const lateCases = [18_432, 1].map((count) => {
+  const spoilt = lastOf(count, Number.NaN);
+  return unscaleCase(`bad at ${count - 1}`, count === 1 ? { ...gradients, g3: spoilt } : { ...gradients, g2: spoilt });
+});
+
+/** Normal numbers and, in the last place, `last`: every draw starts with the first place. */
+function lastOf(count: number, last: number): Operand {
+  let place = 0;
+  return drawn(count === 1 ? gradients.g3 : gradients.g2, (random) => {
+    place = (place % count) + 1;
+    return place === count ? last : random.normal();
+  });
+}
 
 function unscaleCase(title: string, given: Operands): OpCase {
   const plain = single({
@@ -62,4 +77,10 @@ const restoreCases = [0, 1].map((keep) => {
   return { ...plain, title: `${plain.title} ${keep === 1 ? 'keeping' : 'restoring'}` };
 });
 
-export const lossScaleCases: readonly OpCase[] = [...unscaleCases, ...updateCases, snapshotCase, ...restoreCases];
+export const lossScaleCases: readonly OpCase[] = [
+  ...unscaleCases,
+  ...lateCases,
+  ...updateCases,
+  snapshotCase,
+  ...restoreCases,
+];

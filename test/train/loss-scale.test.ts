@@ -113,6 +113,58 @@ describe.each(devices)('on %s', (name) => {
   });
 });
 
+/** Dark but for the first `bright` pictures, whose pixels are infinite in float16 once they are normalised. */
+function overflowing(bright: number): Pick<TrainerOptions, 'data' | 'normalisation'> {
+  const data = tinyData();
+  const { images, count } = data.train;
+  images.forEach((level, i) => {
+    images[i] = i < (bright * images.length) / count ? 255 : level & 1;
+  });
+  return { data, normalisation: { mean: [0, 0, 0], std: [1 / 1e5, 1 / 1e5, 1 / 1e5] } };
+}
+
+it.each(devices)(
+  'on %s a loss that is not finite skips its step, as with torch, and no mean holds it',
+  async (name) => {
+    const losses: number[] = [];
+    const watching = { onStepsEnd: (progress: Progress) => void losses.push(...progress.losses) };
+    const options = { ...overflowing(1), augment: {}, epochs: 2, callbacks: [watching] };
+    const { history } = await trained(halfRun(name, options));
+    const finite = losses.filter(Number.isFinite);
+    expect([losses.length, finite.length]).toEqual([24, 22]);
+    expect(history.map(({ skippedSteps }) => skippedSteps)).toEqual([1, 2]);
+    const first = losses.slice(0, 12).filter(Number.isFinite);
+    expect(history[0]?.trainLoss).toBeCloseTo(first.reduce((sum, loss) => sum + loss, 0) / 11, 12);
+    expect(history.at(-1)?.lossScale).toBe(65536 / 4);
+  },
+);
+
+it('stops after many such steps in a row, also where the scale hardly sinks', async () => {
+  const lossScaling = { backoff: 0.999 };
+  await using trainer = await Trainer.create(
+    halfRun('reference', { ...overflowing(96), augment: {}, epochs: 20, lossScaling, stepsPerCall: 10 }),
+  );
+  await expect(trainer.fit()).rejects.toMatchObject({
+    code: 'ERR_NOT_FINITE',
+    message: expect.stringMatching(
+      /^gradients were not finite in the last 2\d\d steps, and the loss scale is still \d+/,
+    ),
+  });
+});
+
+it.each([
+  ['initial', 0, 'a number above 0 that float32 holds'],
+  ['initial', 1e39, 'a number above 0 that float32 holds'],
+  ['growth', 0.5, 'a number of at least 1'],
+  ['backoff', 1, 'a number between 0 and 1'],
+  ['interval', 0, 'an integer from 1 to'],
+])('refuses a loss scale with %s %d', async (option, value, cure) => {
+  await expect(Trainer.create(halfRun('reference', { lossScaling: { [option]: value } }))).rejects.toMatchObject({
+    code: 'ERR_OPTION',
+    message: expect.stringContaining(`lossScaling.${option} is ${value}; give ${cure}`),
+  });
+});
+
 it('stops where no scale makes the gradients finite', async () => {
   const lossScaling = { initial: 2 ** 60, backoff: 2 ** -80 };
   await using trainer = await Trainer.create(halfRun('reference', { lossScaling, stepsPerCall: 1 }));

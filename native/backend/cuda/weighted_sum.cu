@@ -5,7 +5,7 @@
 namespace node_cudnn::cuda {
 namespace {
 
-constexpr size_t most_terms = 128;
+constexpr size_t most_terms = 128;  // of a launch
 
 struct Terms {
   const float* values[most_terms];
@@ -13,8 +13,8 @@ struct Terms {
   int count;
 };
 
-__global__ void weighted_sum_kernel(Terms terms, float* y) {
-  float sum = 0;
+__global__ void weighted_sum_kernel(Terms terms, bool first, float* y) {
+  float sum = first ? 0 : *y;
   for (int i = 0; i < terms.count; ++i) sum += terms.weights[i] * *terms.values[i];
   *y = sum;
 }
@@ -23,20 +23,21 @@ __global__ void weighted_sum_kernel(Terms terms, float* y) {
 
 Prepared prepare_weighted_sum(Cuda& cuda, const Graph& graph, const Node& node) {
   const size_t n = node.inputs.size();
-  expect(n >= 1 && n <= most_terms,
-         "the device cuda sums 1 to " + std::to_string(most_terms) + " values, not " + std::to_string(n));
+  expect(n >= 1, "needs at least one value");
   expect_counts(node, n, 1);
   for (size_t i = 0; i < n; ++i) expect_type("every value", input_type(graph, node, i), plain(DType::float32, {1}));
   expect_type("y", output_type(graph, node, 0), plain(DType::float32, {1}));
   const std::vector<double>& weights = node.attributes.numbers("weights");
   expect(weights.size() == n, std::to_string(weights.size()) + " weights for " + std::to_string(n) + " values");
   return prepared("cuda", [weights, &cuda](const Arguments& a) {
-    Terms terms = {};
-    for (const double weight : weights) {
-      terms.values[terms.count] = input<float>(a, static_cast<size_t>(terms.count));
-      terms.weights[terms.count++] = static_cast<float>(weight);
+    for (size_t begin = 0; begin < weights.size(); begin += most_terms) {
+      Terms terms = {};
+      for (size_t i = begin; i < std::min(begin + most_terms, weights.size()); ++i) {
+        terms.values[terms.count] = input<float>(a, i);
+        terms.weights[terms.count++] = static_cast<float>(weights[i]);
+      }
+      launch(weighted_sum_kernel, 1, 1, 0, cuda.stream, terms, begin == 0, output<float>(a, 0));
     }
-    launch(weighted_sum_kernel, 1, 1, 0, cuda.stream, terms, output<float>(a, 0));
   });
 }
 
