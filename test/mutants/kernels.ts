@@ -12,6 +12,7 @@ const races: Tests = {
   ...{ file: 'test/cuda/races.test.ts', names: 'topk_correct|ring_write' },
   simulation: { sanitizer: 'thread' },
 };
+const transfers: Tests = { file: 'test/cuda/transfer.test.ts', simulation: {} };
 const replays: Tests = { file: 'test/cuda/replay.test.ts', simulation: {} };
 
 const barriers: readonly Mutant[] = [
@@ -126,6 +127,13 @@ const arithmetic: readonly Mutant[] = [
     replace: 'k < (s.classes + warp_size - 1) / warp_size * warp_size; k += warp_size) sum +=',
     tests: ops,
   },
+  {
+    bug: 'what the launches before have summed is forgotten',
+    file: `${folder}/weighted_sum.cu`,
+    find: 'float sum = first ? 0 : *y;',
+    replace: 'float sum = first ? 0 : 0 * *y;',
+    tests: cudaOps('float32 weighted_sum'),
+  },
 ];
 
 const steps: readonly Mutant[] = [
@@ -172,6 +180,15 @@ const steps: readonly Mutant[] = [
     tests: replays,
   },
   {
+    bug: 'images are copied when the step before is done',
+    file: `${folder}/transfer.cc`,
+    find: '  check(cudaMemcpyAsync(slot.device, slot.host, bytes, cudaMemcpyHostToDevice, copy_), "cudaMemcpyAsync");',
+    replace: `  check(cudaEventRecord(slot.arrived, compute_), "cudaEventRecord");
+  check(cudaStreamWaitEvent(copy_, slot.arrived, 0), "cudaStreamWaitEvent");
+  check(cudaMemcpyAsync(slot.device, slot.host, bytes, cudaMemcpyHostToDevice, copy_), "cudaMemcpyAsync");`,
+    tests: transfers,
+  },
+  {
     bug: 'captured steps are never given back',
     file: `${folder}/step.cc`,
     find: 'if (replay_ != nullptr) cudaGraphExecDestroy(replay_);',
@@ -194,6 +211,13 @@ const float16: readonly Mutant[] = [
     find: 'if (threadIdx.x == 0) bad[chunk] = count;',
     replace: 'if (threadIdx.x == 0) bad[chunk] = value == 0 ? count : 0;',
     tests: cudaOps('float32 unscale'),
+  },
+  {
+    bug: 'a bad number behind the first 4096 of its gradient passes as finite',
+    file: `${folder}/loss_scale.cu`,
+    find: 'if (threadIdx.x == 0) bad[chunk] = count;',
+    replace: 'if (threadIdx.x == 0) bad[chunk] = chunk == table.first_chunk[value] ? count : 0;',
+    tests: cudaOps('float32 unscale .* bad at'),
   },
   {
     bug: 'variables are restored after good steps',

@@ -8,15 +8,29 @@ namespace node_cudnn::cuda {
 namespace {
 
 constexpr size_t small_bytes = size_t{64} << 10, small_slots = 16;
-constexpr size_t large_bytes = size_t{8} << 20, large_slots = 4;
+// Room for the inputs of a step while those of the step before are in use: 256 pictures of 224 x 224 are 37 MiB.
+constexpr size_t large_bytes = size_t{8} << 20, large_slots = 6;
+
+void allocate_pinned(std::byte*& address, size_t bytes) {
+  check(cudaMallocHost(reinterpret_cast<void**>(&address), bytes), "cudaMallocHost");
+}
+
+cudaEvent_t make_event() {
+  cudaEvent_t made = nullptr;
+  check(cudaEventCreateWithFlags(&made, cudaEventDisableTiming), "cudaEventCreateWithFlags");
+  return made;
+}
 
 }  // namespace
 
-Transfer::Transfer(cudaStream_t compute) : compute_(compute), small_{{}, small_bytes}, large_{{}, large_bytes} {
+Transfer::Transfer(cudaStream_t compute) : compute_(compute), small_{small_bytes}, large_{large_bytes} {
   try {
     check(cudaStreamCreateWithFlags(&copy_, cudaStreamNonBlocking), "cudaStreamCreateWithFlags");
-    for (size_t i = 0; i < small_slots; ++i) small_.slots.push_back(make_slot(small_bytes, false));
-    for (size_t i = 0; i < large_slots; ++i) large_.slots.push_back(make_slot(large_bytes, true));
+    allocate_pinned(small_.host, small_slots * small_bytes);
+    make_slots(small_, small_slots);
+    allocate_pinned(large_.host, large_slots * large_bytes);
+    check(cudaMalloc(reinterpret_cast<void**>(&large_.device), large_slots * large_bytes), "cudaMalloc");
+    make_slots(large_, large_slots);
   } catch (...) {
     release();
     throw;
@@ -31,28 +45,22 @@ void Transfer::release() noexcept {
   if (copy_ != nullptr) cudaStreamDestroy(copy_);
 }
 
+void Transfer::make_slots(Ring& ring, size_t count) {
+  for (size_t i = 0; i < count; ++i) {
+    const size_t begin = i * ring.bytes;
+    Slot& slot = ring.slots.emplace_back(ring.host + begin, ring.device == nullptr ? nullptr : ring.device + begin);
+    slot.done = make_event();
+    slot.arrived = make_event();
+  }
+}
+
 void Transfer::destroy(const Ring& ring) noexcept {
   for (const Slot& slot : ring.slots) {
     cudaEventDestroy(slot.done);
     cudaEventDestroy(slot.arrived);
-    cudaFree(slot.device);
-    cudaFreeHost(slot.host);
   }
-}
-
-Transfer::Slot Transfer::make_slot(size_t bytes, bool on_device) {
-  Ring made{{Slot()}, bytes};
-  Slot& slot = made.slots.front();
-  try {
-    check(cudaEventCreateWithFlags(&slot.done, cudaEventDisableTiming), "cudaEventCreateWithFlags");
-    check(cudaEventCreateWithFlags(&slot.arrived, cudaEventDisableTiming), "cudaEventCreateWithFlags");
-    check(cudaMallocHost(reinterpret_cast<void**>(&slot.host), bytes), "cudaMallocHost");
-    if (on_device) check(cudaMalloc(reinterpret_cast<void**>(&slot.device), bytes), "cudaMalloc");
-  } catch (...) {
-    destroy(made);
-    throw;
-  }
-  return slot;
+  cudaFree(ring.device);
+  cudaFreeHost(ring.host);
 }
 
 // The slot that was used longest ago, when the device is done with it.

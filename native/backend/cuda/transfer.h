@@ -23,18 +23,20 @@ class Transfer {
 
  private:
   struct Slot {
-    std::byte* host = nullptr;    // pinned
-    std::byte* device = nullptr;  // of large slots
-    cudaEvent_t arrived = nullptr;
-    cudaEvent_t done = nullptr;
+    std::byte* host;
+    std::byte* device;              // nullptr in small slots
+    cudaEvent_t arrived = nullptr;  // of large slots: on the device
+    cudaEvent_t done = nullptr;     // what was in the slot is where it belongs
   };
   struct Ring {
-    std::vector<Slot> slots;
-    size_t bytes;
+    size_t bytes;                 // of a slot
+    std::byte* host = nullptr;    // pinned
+    std::byte* device = nullptr;  // of large slots
+    std::vector<Slot> slots = {};
     size_t next = 0;
   };
 
-  static Slot make_slot(size_t bytes, bool on_device);
+  static void make_slots(Ring& ring, size_t count);
   static void destroy(const Ring& ring) noexcept;
   static Slot& take(Ring& ring);
   void release() noexcept;

@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <fstream>
 #include <mutex>
 #include <string>
 
@@ -67,6 +68,16 @@ void read_settings() {
 
 uint64_t seed() { return control().seed; }
 uint64_t calls() { return control().calls; }
+
+void note(const char* what, std::initializer_list<const void*> about, size_t bytes) {
+  const char* file = std::getenv("NODE_CUDNN_SIMULATION_LOG");
+  if (file == nullptr || *file == '\0') return;
+  const std::lock_guard lock(control().mutex);
+  std::ofstream line(file, std::ios::app);
+  line << what << ' ' << bytes;
+  for (const void* one : about) line << ' ' << one;
+  line << '\n';
+}
 
 cudaError_t call(cudaError_t failure, const Call& body) {
   const std::lock_guard lock(control().mutex);

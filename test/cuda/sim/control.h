@@ -1,19 +1,24 @@
 // How the simulated device behaves, and the state of its errors. The environment variable NODE_CUDNN_SIMULATION says
 // "seed=3,bytes=1000000,fail=17": shuffle blocks and threads, a device of so many bytes, the 17th call fails. It is
 // read when the devices are counted; another text than before stands for another process: errors and counters start
-// again.
+// again. NODE_CUDNN_SIMULATION_LOG names a file that gets a line for every allocation and for everything that is put
+// into a stream, in the order of the calls.
 #pragma once
 
 #include <cuda_runtime_api.h>
 
 #include <cstdint>
 #include <functional>
+#include <initializer_list>
 
 namespace node_cudnn::simulation {
 
 void read_settings();
 uint64_t seed();
 uint64_t calls();  // since the settings changed
+
+// A line of the log: what, and the addresses, handles and sizes that it is about, the stream last.
+void note(const char* what, std::initializer_list<const void*> about, size_t bytes = 0);
 
 // Every call of the runtime goes through one of these. `failure` is what the call returns where it is the one to fail.
 using Call = std::function<cudaError_t()>;

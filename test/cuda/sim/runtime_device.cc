@@ -136,6 +136,7 @@ cudaError_t enqueue_kernel(dim3 grid, dim3 block, size_t shared_bytes, cudaStrea
   return call(cudaErrorLaunchOutOfResources, [&] {
     if (!is_stream(stream)) return cudaErrorInvalidResourceHandle;
     if (!fits(grid, block, shared_bytes)) return cudaErrorInvalidConfiguration;
+    note("kernel", {stream});
     enqueue(stream, [=, thread = std::move(thread)] { run_kernel(grid, block, shared_bytes, seed(), thread); });
     return cudaSuccess;
   });

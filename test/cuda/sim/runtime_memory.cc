@@ -1,7 +1,11 @@
 // The runtime's calls about memory.
 #include <cuda_runtime_api.h>
 
+#include <cstdio>
+#include <cstdlib>
 #include <cstring>
+#include <functional>
+#include <string_view>
 #include <vector>
 
 #include "control.h"
@@ -18,12 +22,27 @@ bool are_places(const void* target, const void* source, size_t bytes, cudaMemcpy
   return is_device(target, bytes) == to_device && is_device(source, bytes) == from_device;
 }
 
+size_t content(const void* address, size_t bytes) {
+  return std::hash<std::string_view>()({static_cast<const char*>(address), bytes});
+}
+
+void expect_unchanged(const void* pinned, size_t bytes, size_t then) {
+  if (content(pinned, bytes) == then) return;
+  std::fprintf(stderr, "simulated device: pinned memory was written to before the device had copied it\n");
+  std::abort();
+}
+
+const char* name_of(cudaMemcpyKind kind) {
+  return kind == cudaMemcpyHostToDevice ? "to_device" : kind == cudaMemcpyDeviceToHost ? "to_host" : "on_device";
+}
+
 // Pageable memory is read before the call returns and written before it returns; pinned memory when the stream gets
 // there, so a host that does not wait sees what it would see on a device.
 cudaError_t copy(void* target, const void* source, size_t bytes, cudaMemcpyKind kind, cudaStream_t stream) {
   if (!is_stream(stream)) return cudaErrorInvalidResourceHandle;
   if (bytes == 0) return cudaSuccess;
   if (!are_places(target, source, bytes, kind)) return cudaErrorInvalidValue;
+  note(name_of(kind), {target, source, stream}, bytes);
   const bool host_source = kind == cudaMemcpyHostToDevice, host_target = kind == cudaMemcpyDeviceToHost;
   const bool pageable = (host_source && !is_pinned(source, bytes)) || (host_target && !is_pinned(target, bytes));
   if (pageable && stream->recording) {
@@ -37,13 +56,20 @@ cudaError_t copy(void* target, const void* source, size_t bytes, cudaMemcpyKind 
     });
     return cudaSuccess;
   }
-  enqueue(stream, [=] { std::memcpy(target, source, bytes); });
+  if (host_source && !stream->recording)
+    enqueue(stream, [=, then = content(source, bytes)] {
+      expect_unchanged(source, bytes, then);
+      std::memcpy(target, source, bytes);
+    });
+  else
+    enqueue(stream, [=] { std::memcpy(target, source, bytes); });
   return pageable ? run_device([&] { drain(stream); }) : cudaSuccess;
 }
 
-cudaError_t allocate(void** address, void* (*make)(size_t), size_t bytes) {
+cudaError_t allocate(const char* what, void** address, void* (*make)(size_t), size_t bytes) {
   return call_outside_capture(cudaErrorMemoryAllocation, [&] {
     *address = make(bytes);
+    note(what, {*address}, bytes);
     return *address == nullptr && bytes > 0 ? cudaErrorMemoryAllocation : cudaSuccess;
   });
 }
@@ -57,10 +83,12 @@ cudaError_t release(bool (*give_back)(void*), void* address) {
 
 }  // namespace
 
-cudaError_t cudaMalloc(void** address, size_t bytes) { return allocate(address, allocate_device, bytes); }
+cudaError_t cudaMalloc(void** address, size_t bytes) { return allocate("malloc", address, allocate_device, bytes); }
 cudaError_t cudaFree(void* address) { return release(release_device, address); }
-cudaError_t cudaMallocHost(void** address, size_t bytes) { return allocate(address, allocate_pinned, bytes); }
-cudaError_t cudaHostAlloc(void** address, size_t bytes, unsigned) { return allocate(address, allocate_pinned, bytes); }
+cudaError_t cudaMallocHost(void** address, size_t bytes) {
+  return allocate("malloc_host", address, allocate_pinned, bytes);
+}
+cudaError_t cudaHostAlloc(void** address, size_t bytes, unsigned) { return cudaMallocHost(address, bytes); }
 cudaError_t cudaFreeHost(void* address) { return release(release_pinned, address); }
 
 cudaError_t cudaMemGetInfo(size_t* free, size_t* total) {

@@ -66,6 +66,7 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream) {
 }
 cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
   return on(stream, cudaErrorIllegalAddress, [&] {
+    note("synchronise", {stream});
     if (!stream->recording) return run_device([&] { drain(stream); });
     stream->spoilt = true;
     return cudaErrorStreamCaptureUnsupported;
@@ -73,6 +74,7 @@ cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
 }
 cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned) {
   return on(stream, cudaErrorUnknown, [&] {
+    note("wait", {event, stream});
     enqueue(stream, [event, count = event->recorded] { reach(event, count); });
     return cudaSuccess;
   });
@@ -111,6 +113,7 @@ cudaError_t cudaGraphUpload(cudaGraphExec_t, cudaStream_t stream) {
 }
 cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t stream) {
   return on(stream, cudaErrorLaunchOutOfResources, [&] {
+    note("replay", {stream});
     enqueue(stream, [work = exec->work] {
       for (const Work& one : *work) one();
     });
@@ -141,6 +144,7 @@ cudaError_t cudaEventDestroy(cudaEvent_t event) {
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
   return on(stream, cudaErrorUnknown, [&] {
     event->stream = stream;
+    note("record", {event, stream});
     enqueue(stream, [event, count = ++event->recorded] {
       event->reached = count;
       event->milliseconds = milliseconds_now();
@@ -153,6 +157,7 @@ cudaError_t cudaEventQuery(cudaEvent_t event) {
 }
 cudaError_t cudaEventSynchronize(cudaEvent_t event) {
   return call(cudaErrorIllegalAddress, [&] {
+    note("synchronise_event", {event});
     if (event->reached == event->recorded) return cudaSuccess;
     return run_device([&] { drain(event->stream); });
   });
