@@ -71,6 +71,18 @@ describe('train', () => {
     expect({ code, stderr }).toEqual({ code: 2, stderr: expect.stringContaining('--lr 0.1: the checkpoint has 0.05') });
   });
 
+  it('takes the scale of a float16 loss and its window from flags', async () => {
+    const scale = ['--initial-loss-scale', 1024, '--loss-scale-window', 3];
+    const half = ['--amp-dtype', 'float16', '--device', 'reference', '--output', join(folder, 'half')];
+    const { history } = await json<typeof trained>('train', '--data', data, ...recipe, '--epochs', 1, ...half, ...scale);
+    expect(history[0]).toMatchObject({ lossScale: 2048, skippedSteps: 0 }); // doubled after three of four steps
+    const { code, stderr } = await cli('train', '--data', data, ...recipe, ...device, ...scale);
+    expect({ code, stderr }).toEqual({
+      code: 2,
+      stderr: expect.stringContaining('--initial-loss-scale is for --amp-dtype float16; this run computes in float32'),
+    });
+  });
+
   it('saves and says how to go on when interrupted, and goes on', async () => {
     const output = join(folder, 'interrupted');
     const options = ['--data', data, ...recipe, '--epochs', 2000, ...device, '--log-interval', 1, '--output', output];
