@@ -21,7 +21,7 @@ export interface PeerOptions extends TrainingProgramOptions, DeviceChoice {
   readonly record?: string | undefined;
   /** Where PyTorch computes. Default: as `device`. */
   readonly peerDevice?: string | undefined;
-  /** Seconds; who is not ready by then is left out. Default: all are waited for. */
+  /** Seconds; who of the others is not ready by then is left out. Default: all are waited for. */
   readonly patience?: number | undefined;
   /** Whether ours takes turns without fusions as well. */
   readonly unfused?: boolean | undefined;
@@ -109,7 +109,8 @@ async function compete(options: PeerOptions, script: string, threads: number, ou
   try {
     for (const { name, command, args } of entrants(options, script, threads)) {
       try {
-        contestants.push(await Contestant.start(name, command, args, options.patience));
+        const patience = name === 'node-cudnn' ? undefined : options.patience;
+        contestants.push(await Contestant.start(name, command, args, patience));
       } catch (error) {
         if (name === 'node-cudnn') throw error;
         absent[name] = (error as Error).message;
