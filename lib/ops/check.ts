@@ -111,9 +111,9 @@ export class Check {
     throw this.shape(`${name} must be ${allowed.join(' or ')}, got ${value.dtype} ('${value.name}')`);
   }
 
-  /** A value that activations may have: float32, float64 or bfloat16. */
+  /** A value that activations may have: float32, float64, bfloat16 or float16. */
   float(name: string, value: Value): void {
-    this.dtype(name, value, 'float32', 'float64', 'bfloat16');
+    this.dtype(name, value, 'float32', 'float64', 'bfloat16', 'float16');
   }
 
   /** Parameters, statistics and losses have the graph's own dtype. */

@@ -74,7 +74,16 @@ describe('train', () => {
   it('takes the scale of a float16 loss and its window from flags', async () => {
     const scale = ['--initial-loss-scale', 1024, '--loss-scale-window', 3];
     const half = ['--amp-dtype', 'float16', '--device', 'reference', '--output', join(folder, 'half')];
-    const { history } = await json<typeof trained>('train', '--data', data, ...recipe, '--epochs', 1, ...half, ...scale);
+    const { history } = await json<typeof trained>(
+      'train',
+      '--data',
+      data,
+      ...recipe,
+      '--epochs',
+      1,
+      ...half,
+      ...scale,
+    );
     expect(history[0]).toMatchObject({ lossScale: 2048, skippedSteps: 0 }); // doubled after three of four steps
     const { code, stderr } = await cli('train', '--data', data, ...recipe, ...device, ...scale);
     expect({ code, stderr }).toEqual({

@@ -36,12 +36,12 @@ describe('bench --peer', () => {
   it('tells PyTorch all that it tells ours, and leaves out who does not start', async () => {
     const python = await standIn('python', `if (given.includes('--variant compile')) process.exit(1);`);
     const record = join(folder, 'record');
-    const precision = ['--amp-dtype', 'bfloat16', '--tf32', '--deterministic', '--threads', 1];
+    const precision = ['--amp-dtype', 'float32', '--tf32', '--deterministic', '--threads', 1];
     const places = ['--python', python.file, '--peer-device', 'cuda:3', '--record', record];
     const result = await json<Comparison>('bench', '--peer', 'pytorch', ...flags, ...precision, ...places, '--unfused');
     const told = (await python.told()).trim().split('\n');
     const common =
-      '--model cifar-resnet20 --batch-size 2 --image-size 8 --amp-dtype bfloat16 --threads 1 --tf32 --deterministic';
+      '--model cifar-resnet20 --batch-size 2 --image-size 8 --amp-dtype float32 --threads 1 --tf32 --deterministic';
     expect(told).toEqual(['eager', 'compile'].map((name) => `${common} --device cuda:3 --variant ${name}`));
     expect(Object.keys(result.stepMs)).toEqual(['node-cudnn', 'node-cudnn unfused', 'pytorch eager']);
     expect(result.stepMs['pytorch eager']).toMatchObject({ median: 5000, n: 20 });

@@ -78,6 +78,7 @@ it('takes its memory in four blocks before the first step, and says how much', a
   expect(asked(await lines())).toBe(earlier);
   expect(device.memory().bytes).toBe(taken);
   close(started);
+  expect(await freeBytes(device, empty)).toBe(before);
   expect(device.memory()).toEqual({ bytes: 0, peakBytes: taken });
   await device.close();
 });

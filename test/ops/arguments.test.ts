@@ -159,7 +159,7 @@ const convolution: Case[] = [
     'integers',
     (g) => conv2d(activation(g, [2, 4, 8, 8], 'int32'), filter(g)),
     ShapeError,
-    'input must be float32 or float64 or bfloat16, got int32',
+    'input must be float32 or float64 or bfloat16 or float16, got int32',
   ],
   ['two graphs', (g) => conv2d(activation(g), filter(new Graph())), ArgumentError, 'belongs to another graph'],
   [

@@ -4,6 +4,7 @@ import { Graph, multiplyAdds, type Node, type Value } from '../../lib/graph/inde
 import {
   augment,
   avgPool2d,
+  cast,
   concat,
   conv2d,
   flatten,
@@ -127,6 +128,12 @@ describe('types', () => {
       maxPool2d(activation(new Graph(), [1, 1, 20, 20]), { kernel }).producer?.outputs[1];
     expect(index(16)?.dtype).toBe('uint8');
     expect(index(17)?.dtype).toBe('int32');
+  });
+
+  it.each(['bfloat16', 'float16'] as const)('layers may be written in %s, without autocast', (dtype) => {
+    const graph = new Graph();
+    const half = (shape: number[]) => cast(graph.input(`x${shape}`, { shape }), dtype);
+    expect(linear(half([2, 3]), half([4, 3]))).toMatchObject({ shape: [2, 4], dtype });
   });
 
   it('pooling strides by its kernel', () => {

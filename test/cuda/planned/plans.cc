@@ -100,7 +100,8 @@ void run(const char* stub, const char* device) {
 
 int main(int count, char** arguments) {
   try {
-    if (count != 3) throw std::invalid_argument("usage: plans (STUB DEVICE_JSON_FILE < convolutions | --describe ORDINAL)");
+    if (count != 3)
+      throw std::invalid_argument("usage: plans (STUB DEVICE_JSON_FILE < convolutions | --describe ORDINAL)");
     if (arguments[1] == std::string("--describe"))
       node_cudnn::cuda::describe(arguments[2]);
     else
