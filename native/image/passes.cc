@@ -54,8 +54,11 @@ Bytes interleave_last(Bytes a, Bytes b) {
 Shorts widen_first(Bytes bytes) { return reinterpret_cast<Shorts>(interleave_first(bytes, Bytes{})); }
 Shorts widen_last(Bytes bytes) { return reinterpret_cast<Shorts>(interleave_last(bytes, Bytes{})); }
 
+// A pair of weights, four times over.
 Shorts repeat(const int16_t (&pair)[2]) {
-  return Shorts{pair[0], pair[1], pair[0], pair[1], pair[0], pair[1], pair[0], pair[1]};
+  uint32_t both;
+  std::memcpy(&both, pair, sizeof both);
+  return reinterpret_cast<Shorts>(Sums{both, both, both, both});
 }
 
 // Four weighted sums: of the weights' high and low bits.
@@ -78,9 +81,10 @@ Bytes load(const uint8_t* from) {
 
 // Two pixels: red of the first and of the second, then green of both, and so on.
 Shorts load_pair(const uint8_t* pixels) {
-  Bytes both = {};
-  std::memcpy(&both, pixels, 8);
-  return widen_first(interleave_first(both, reinterpret_cast<Bytes>(reinterpret_cast<Halves>(both) >> 32)));
+  uint64_t both;
+  std::memcpy(&both, pixels, sizeof both);
+  const Halves first = {both, 0}, second = first >> 32;
+  return widen_first(interleave_first(reinterpret_cast<Bytes>(first), reinterpret_cast<Bytes>(second)));
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 #include "image/picture.h"
 
 #include <algorithm>
+#include <cstring>
 #include <vector>
 
 #include "image/passes.h"
@@ -113,12 +114,12 @@ class Resized {
   std::vector<uint8_t> blended_, row_;
 };
 
-// RGB from RGBX.
+// RGB from RGBX. All pixels but the last are written with a byte too many, which the next one overwrites.
 void write_row(const uint8_t* row, int width, bool flip, uint8_t* target) {
-  for (int x = 0; x < width; ++x) {
-    const uint8_t* from = row + 4 * static_cast<size_t>(flip ? width - 1 - x : x);
-    for (int c = 0; c < 3; ++c) target[3 * static_cast<size_t>(x) + static_cast<size_t>(c)] = from[c];
-  }
+  const int step = flip ? -4 : 4;
+  if (flip) row += 4 * static_cast<ptrdiff_t>(width - 1);
+  for (int x = 1; x < width; ++x, row += step, target += 3) std::memcpy(target, row, 4);
+  std::memcpy(target, row, 3);
 }
 
 }  // namespace
