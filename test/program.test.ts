@@ -214,7 +214,7 @@ describe('State', () => {
     );
   });
 
-  it('checks the initial content before it allocates', async () => {
+  it('leaves nothing behind where initial content does not fit', async () => {
     const { bytes } = device.memory();
     const spec = { name: 'w', shape: [3], dtype: 'float32', format: 'plain', initial: new Float32Array(2) } as const;
     await expect(device.createState([spec])).rejects.toThrow("initial content of 'w': expects float32 plain [3]");
