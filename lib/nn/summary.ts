@@ -46,7 +46,9 @@ export function summarise(model: Module, inputShape: Shape): ModelSummary {
 }
 
 function layer(graph: Graph, name: string, module: Module): LayerSummary[] {
-  if (module.children().length > 0 || !graph.has(name)) return [];
+  const ownOutput =
+    graph.has(name) && !module.children().some(([child]) => graph.has(name ? `${name}.${child}` : child));
+  if (!ownOutput) return [];
   const { shape } = graph.find(name);
   return [{ name, type: module.constructor.name, outputShape: shape, parameters: count(module.namedParameters()) }];
 }

@@ -5,6 +5,7 @@ export { type BatchNormInferenceOptions, type BatchNormOptions, batchNorm, batch
 export { cast } from './cast.ts';
 export type { Padding, Pair } from './check.ts';
 export { clipGradNorm } from './clip.ts';
+export { composeSeparable } from './compose_separable.ts';
 export { concat } from './concat.ts';
 export { type Conv2dOptions, conv2d } from './conv.ts';
 export { type DropoutOptions, dropout } from './dropout.ts';

@@ -94,6 +94,13 @@ export const layers: readonly Mutant[] = [
     tests: gradients('square'),
   },
   {
+    bug: 'a composed filter forgets the last channel in between',
+    file: 'native/backend/cpu/compose_separable.cc',
+    find: 'for (int64_t d = c * s.multiplier(); d < (c + 1) * s.multiplier(); ++d)',
+    replace: 'for (int64_t d = c * s.multiplier(); d < (c + 1) * s.multiplier() - 1; ++d)',
+    tests: cpuOps('compose_separable'),
+  },
+  {
     bug: 'lerp goes the other way',
     file: 'native/backend/cpu/simd/element.cc',
     find: 'load(share + i, n) * (load(towards + i, n) - start)',

@@ -156,7 +156,8 @@ describe('constructor arguments', () => {
 
 describe('separable convolution', () => {
   it('is a depthwise one with the window, and a pointwise one with the bias', () => {
-    const layer = new SeparableConv2d(3, 64, 7, { depthMultiplier: 8, stride: 2, padding: 'same' });
+    const options = { depthMultiplier: 8, stride: 2, padding: 'same' } as const;
+    const layer = new SeparableConv2d(3, 64, 7, { ...options, composed: false });
     const shapes = layer.namedParameters().map(([name, { shape }]) => [name, shape]);
     expect(shapes).toEqual([
       ['depthwise.weight', [24, 1, 7, 7]],
@@ -168,6 +169,11 @@ describe('separable convolution', () => {
     const [depthwise, pointwise] = y.graph.nodes;
     expect(depthwise?.attributes).toMatchObject({ groups: 3, stride: [2, 2], padding: [2, 2, 3, 3] });
     expect(pointwise?.attributes).toMatchObject({ groups: 1, stride: [1, 1], padding: [0, 0, 0, 0] });
+    // of pictures, one dense convolution
+    const dense = apply(new SeparableConv2d(3, 64, 7, options));
+    expect(dense.shape).toEqual(y.shape);
+    expect(dense.graph.nodes.map(({ op }) => op)).toEqual(['compose_separable', 'conv2d']);
+    expect(dense.graph.nodes[1]?.attributes).toMatchObject({ groups: 1, stride: [2, 2], padding: [2, 2, 3, 3] });
   });
 
   it.each([0, 1.5, -1])('refuses a depth multiplier of %s', (depthMultiplier) => {

@@ -6,6 +6,7 @@ import {
   avgPool2d,
   batchNorm,
   batchNormInference,
+  composeSeparable,
   concat,
   conv2d,
   dropout,
@@ -67,6 +68,16 @@ function convolution(random: Random): Network {
     title: `conv2d [${[n, c, ...size]}] ${JSON.stringify(options)}`,
     inputs: random.uniform() < 0.5 ? shapes : { ...shapes, bias: plain(o) },
     build: (v) => conv2d(get(v, 'x'), get(v, 'w'), { ...options, bias: v.bias }),
+  };
+}
+
+function separable(random: Random): Network {
+  const [c, m, o] = [random.integer(1, 3), random.integer(1, 3), random.integer(1, 4)];
+  const kernel = [random.integer(1, 3), random.integer(1, 3)] as const;
+  return {
+    title: `compose_separable [${[o, c, ...kernel]}] by ${m}`,
+    inputs: { x: activation(2, c, 4, 5), depthwise: filter(c * m, 1, ...kernel), pointwise: filter(o, c * m, 1, 1) },
+    build: (v) => conv2d(get(v, 'x'), composeSeparable(get(v, 'depthwise'), get(v, 'pointwise'), c)),
   };
 }
 
@@ -281,6 +292,7 @@ const families: Readonly<Record<string, Family>> = {
     network: sigmoidLoss,
     ops: ['sigmoid_cross_entropy_grad', 'weighted_sum'],
   },
+  'compose separable': { network: separable, ops: ['compose_separable', 'compose_separable_grad'] },
   concat: { network: concatenation, ops: ['concat', 'slice_channels'] },
   relu: { network: onMap('relu', (v) => relu(get(v, 'x'))), ops: ['relu', 'relu_grad'] },
   add: { network: onMap('add', (v) => add(get(v, 'a'), get(v, 'b')), ['a', 'b']), ops: ['add'] },

@@ -1,5 +1,5 @@
 // Cases of the ops that networks beyond ResNet need; see cases.ts.
-import { A, drawn, F, integers, type OpCase, type Operand, positive, S } from './operands.ts';
+import { A, drawn, F, filterS, integers, type OpCase, type Operand, positive, S } from './operands.ts';
 import { maps, type Size, single, tolerances } from './single.ts';
 
 function activationCases(x: Size): OpCase[] {
@@ -25,6 +25,23 @@ function dropoutCase(x: Operand, p: number, stream: number): OpCase {
     ...{ op: 'dropout', inputs: { x, ...counters }, outputs: { y: x }, attributes: { p, stream } },
     ...{ exact: p === 0.5, tolerance: tolerances.element },
   });
+}
+
+/** Channels [inputs, between, outputs] and the window: blocks of 8 and 16 or none of each filter. */
+const separables: readonly (readonly [number, number, number, number, number])[] = [
+  [3, 24, 64, 7, 7],
+  [1, 5, 3, 3, 2],
+  [16, 32, 48, 3, 3],
+  [20, 40, 8, 1, 3],
+];
+
+function separableCases([c, between, o, kh, kw]: (typeof separables)[number]): OpCase[] {
+  const [w, depthwise, pointwise] = [filterS(o, c, kh, kw), filterS(between, 1, kh, kw), filterS(o, between, 1, 1)];
+  const outputs = { ddepthwise: depthwise, dpointwise: pointwise };
+  return [
+    single({ op: 'compose_separable', inputs: { depthwise, pointwise }, outputs: { w } }),
+    single({ op: 'compose_separable_grad', inputs: { dw: w, depthwise, pointwise }, outputs }),
+  ];
 }
 
 /** A large range: the ends of the exponential, and the digits of small numbers. */
@@ -136,6 +153,7 @@ const sums = [
 export const layerCases: readonly OpCase[] = [
   ...maps.flatMap(activationCases),
   ...wide,
+  ...separables.flatMap(separableCases),
   ...concats.flatMap(concatCases),
   ...responses.flatMap(responseCases),
   ...[0.5, 0.9].map((p) => dropoutCase(F(3, 1001), p, 3)),

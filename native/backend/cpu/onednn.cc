@@ -54,11 +54,11 @@ Desc dense(const Shape& dims, dnnl::memory::data_type type) {
   return {dims, type, strides};
 }
 
-namespace {
-
 int64_t filter_block(const Cpu& cpu, const Shape& shape) {
   return shape[0] % cpu.block == 0 && shape[1] % cpu.block == 0 ? cpu.block : 1;
 }
+
+namespace {
 
 Desc describe_activation(const Cpu& cpu, const ValueType& type) {
   const int64_t block = activation_layout(cpu, type.shape).block;

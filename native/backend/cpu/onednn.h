@@ -24,6 +24,9 @@ void expect_products(const Cpu& cpu, DType dtype);
 Desc dense(const Shape& dims, dnnl::memory::data_type type);
 Desc describe(const Cpu& cpu, const ValueType& type);  // the physical layout, a pure function of the type
 
+// Of both channel axes of a filter; 1 where they are not whole blocks, and then it lies as its logical order says.
+int64_t filter_block(const Cpu& cpu, const Shape& shape);
+
 // A filter of a grouped convolution: logical [O, I / groups, kh, kw] seen as [groups, O / groups, I / groups, kh, kw].
 bool can_group(const Cpu& cpu, const ValueType& filter, int64_t groups);
 Desc describe_grouped(const Cpu& cpu, const ValueType& filter, int64_t groups);

@@ -26,6 +26,8 @@ const std::map<std::string, Prepare>& op_table() {
       {"bias_grad", prepare_bias_grad},
       {"cast", prepare_cast},
       {"clip_grad_norm", prepare_clip_grad_norm},
+      {"compose_separable", prepare_compose_separable},
+      {"compose_separable_grad", prepare_compose_separable_grad},
       {"concat", prepare_concat},
       {"conv2d", prepare_conv2d},
       {"conv2d_dgrad", prepare_conv2d_dgrad},

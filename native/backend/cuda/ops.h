@@ -23,6 +23,7 @@ PrepareFunction prepare_batch_norm_inference_grad;
 PrepareFunction prepare_bias_grad;
 PrepareFunction prepare_cast;
 PrepareFunction prepare_clip_grad_norm;
+PrepareFunction prepare_compose_separable, prepare_compose_separable_grad;
 PrepareFunction prepare_concat, prepare_slice_channels;
 PrepareFunction prepare_conv2d, prepare_conv2d_dgrad, prepare_conv2d_wgrad;
 PrepareFunction prepare_dropout;

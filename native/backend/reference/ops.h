@@ -32,6 +32,8 @@ Prepared prepare_batch_norm_inference_grad(const Op& op);
 Prepared prepare_bias_grad(const Op& op);
 Prepared prepare_cast(const Op& op);
 Prepared prepare_clip_grad_norm(const Op& op);
+Prepared prepare_compose_separable(const Op& op);
+Prepared prepare_compose_separable_grad(const Op& op);
 Prepared prepare_concat(const Op& op);
 Prepared prepare_conv2d(const Op& op);
 Prepared prepare_conv2d_dgrad(const Op& op);
