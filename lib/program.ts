@@ -4,6 +4,7 @@ import {
   checkOptions,
   type DType,
   fuse as fuseGraph,
+  fusions,
   type Graph,
   type HostArray,
   isFloat,
@@ -141,8 +142,8 @@ export interface CompileOptions {
   readonly state: State;
   /** Names of temporary values to be fetched after a step. */
   readonly keep?: readonly string[];
-  /** Whether groups of nodes become one where the device has the kernel. Default true. */
-  readonly fuse?: boolean;
+  /** Whether groups of nodes become one where the device has the kernel: all (default), none, or those of these `fusions()`. */
+  readonly fuse?: boolean | readonly string[];
 }
 
 /** Fuses, plans and prepares the graph for the device; the program reads and writes the variables of `state`. */
@@ -177,10 +178,19 @@ function finished(graph: Graph, options: CompileOptions): { final: Graph; native
   for (const name of keep) graph.find(name);
   checkDtypes(graph, device);
   warnOfEmulation(graph, device);
-  const fused = fuse ? fuseGraph(graph, device.features, keep) : graph;
+  const fused = fuseGraph(graph, new Set(chosenFusions(fuse).filter((op) => device.features.has(op))), keep);
   const final = lower(fused, device.features);
   checkVariables(final, state);
   return { final, native: toNative(final, state, new Set(keep.map((name) => final.find(name)))) };
+}
+
+/** The features that fuse() may use. */
+function chosenFusions(fuse: boolean | readonly string[]): string[] {
+  const all = fusions();
+  const chosen = fuse === true ? all : fuse === false ? [] : fuse;
+  const unknown = chosen.find((name) => !all.includes(name));
+  if (unknown !== undefined) throw new ArgumentError(`compile: nothing fuses to '${unknown}'${nearest(unknown, all)}`);
+  return chosen.map((name) => `op:${name}`);
 }
 
 function toNative(graph: Graph, state: State, kept: ReadonlySet<Value>): NativeGraph {

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Graph, type HostArray } from '../lib/graph/index.ts';
-import { Conv2d, Flatten, Linear, ReLU, Sequential } from '../lib/nn/index.ts';
+import { BatchNorm2d, Conv2d, Flatten, Linear, ReLU, Sequential } from '../lib/nn/index.ts';
 import { add, increment, linear, relu } from '../lib/ops/index.ts';
 import { type CompileOptions, compile, Device, type Program, type State, variablesOf } from '../lib/program.ts';
 
@@ -175,6 +175,57 @@ describe('compile', () => {
     const programs = await Promise.all([first, second].map((graph) => compile(graph, { device, state })));
     await Promise.all(programs.map((program) => program.step({ x })));
     expect(await state.read('counter')).toEqual(Int32Array.of(2));
+  });
+});
+
+describe('fusion', () => {
+  const picture = Float32Array.from({ length: 2 * 3 * 9 * 9 }, (_, i) => Math.sin(i));
+
+  function classifierOf(): Graph {
+    const model = new Sequential(new Conv2d(3, 8, 3, { bias: false }), new BatchNorm2d(8), new ReLU());
+    const graph = new Graph();
+    graph.name(model.call(graph.input('x', { shape: [2, 3, 9, 9], format: 'activation' })), 'y');
+    return graph;
+  }
+
+  it.each([
+    [true, ['fold_batch_norm', 'conv2d_relu']],
+    [false, ['conv2d', 'batch_norm_inference', 'relu']],
+    [
+      ['conv2d_relu', 'batch_norm_inference_relu'],
+      ['conv2d', 'batch_norm_inference_relu'],
+    ],
+    [['fold_batch_norm'], ['fold_batch_norm', 'conv2d', 'relu']],
+  ])('is switched by name: %j', async (fuse, ops) => {
+    const { program } = await made(classifierOf(), { keep: ['y'], fuse });
+    expect(program.plan.rows.map(({ op }) => op)).toEqual(ops);
+  });
+
+  it('refuses names of nothing that fuses', async () => {
+    await expect(made(classifierOf(), { fuse: ['conv_relu'] })).rejects.toThrow(
+      "compile: nothing fuses to 'conv_relu'; did you mean 'conv2d_relu'?",
+    );
+  });
+
+  it('folds the weights and statistics of every run, not those of the first', async () => {
+    const graph = classifierOf();
+    const { program, state } = await made(graph, { keep: ['y'] });
+    await program.step({ x: picture });
+    const before = await program.fetch('y');
+    for (const [name, value] of [
+      ['0.weight', 2],
+      ['1.running_mean', 0.25],
+      ['1.running_var', 4],
+    ] as const) {
+      await state.write(name, (await state.read(name)).map(() => value) as Float32Array);
+    }
+    await program.step({ x: picture });
+    const after = await program.fetch('y');
+    const plain = await compile(classifierOf(), { device, state, keep: ['y'], fuse: false });
+    await plain.step({ x: picture });
+    const expected = await plain.fetch('y');
+    expect(after).not.toEqual(before);
+    after.forEach((value, i) => void expect(value).toBeCloseTo(expected[i] as number, 5));
   });
 });
 

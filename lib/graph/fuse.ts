@@ -1,20 +1,49 @@
-// Fusion: replaces groups of nodes by one node where the device has the kernel; lower() is the inverse.
-// Which groups, and what a fused node means, each op's file says (fuse and lower in its rule).
+// Fusion: replaces groups of nodes by one node where the device has the kernel; lower() is the inverse. Before it, folding:
+// arithmetic that depends on weights alone is taken out of the nodes that do it to activations.
+// Which groups, and what a node means that stands for one, each op's file says (fold, fuse and lower in its rule).
 import type { Graph, Node, Value } from './graph.ts';
-import { fusedOps, type Match, ruleOf } from './registry.ts';
+import { type Folding, ruleOf, rulesOf, type Target } from './registry.ts';
 import { copy, rewrite } from './rewrite.ts';
 
-/** Fuses what `features` offers as `op:<name>`. Values named in `keep` stay readable: nothing that hides them is fused. */
+/** The names of all folding and fused ops, by which compile() switches them. */
+export function fusions(): readonly string[] {
+  return [...rulesOf('fold'), ...rulesOf('fuse')].map(([op]) => op).sort();
+}
+
+/**
+ * Folds and fuses with what `features` offers as `op:<name>`. Values named in `keep` stay readable: nothing that hides
+ * them is replaced.
+ */
 export function fuse(graph: Graph, features: ReadonlySet<string>, keep: readonly string[] = []): Graph {
-  const offered = fusedOps().filter(([op]) => features.has(`op:${op}`));
+  const isOffered = ([op]: [string, unknown]) => features.has(`op:${op}`);
+  const folds = rulesOf('fold').filter(isOffered);
+  const folded = replaceGroups(
+    graph,
+    keep,
+    folds.map(([, find]) => find),
+  );
+  const fused = rulesOf('fuse').filter(isOffered);
+  return replaceGroups(
+    folded,
+    keep,
+    fused.map(([op, find]) => (last) => {
+      const match = find(last);
+      return match && { ...match, emit: (target) => copy({ op, path: '', ...match }, target) };
+    }),
+  );
+}
+
+type Find = (last: Node) => Folding | undefined;
+
+function replaceGroups(graph: Graph, keep: readonly string[], finders: readonly Find[]): Graph {
   const plan = new Plan(graph, new Set(keep.map((name) => graph.find(name))));
   for (const node of graph.nodes) {
-    for (const [op, find] of offered) {
-      const match = find(node);
-      if (match) plan.replace(op, match);
+    for (const find of finders) {
+      const found = find(node);
+      if (found) plan.replace(found);
     }
   }
-  return rewrite(graph, plan.nodes, copy);
+  return rewrite(graph, plan.nodes, (node, target) => plan.emit(node, target));
 }
 
 /** Replaces the fused nodes that the device does not offer by their unfused form. */
@@ -27,6 +56,8 @@ export function lower(graph: Graph, features: ReadonlySet<string>): Graph {
 
 class Plan {
   nodes: readonly Node[];
+  /** By the node that keeps a group's place among the nodes. */
+  readonly #replaced = new Map<Node, Folding>();
   readonly #kept: ReadonlySet<Value>;
 
   constructor(graph: Graph, kept: ReadonlySet<Value>) {
@@ -34,16 +65,23 @@ class Plan {
     this.#kept = kept;
   }
 
-  replace(op: string, { nodes, ...fused }: Match): void {
+  replace(folding: Folding): void {
+    const { nodes, inputs, outputs } = folding;
     const group = new Set(nodes);
-    if (!nodes.every((node) => this.nodes.includes(node)) || !this.#hidesNothing(group, fused.outputs)) return;
+    if (!nodes.every((node) => this.nodes.includes(node)) || !this.#hidesNothing(group, outputs)) return;
     const anchor = nodes.find((node) => this.#canGatherAt(node, group));
     if (!anchor) return;
     const { path } = nodes[0] as Node;
+    const place: Node = { op: 'group', path, inputs, outputs, attributes: {} };
+    this.#replaced.set(place, folding);
     this.nodes = this.nodes.flatMap((node) => {
-      if (node === anchor) return [{ op, path, ...fused }];
+      if (node === anchor) return [place];
       return group.has(node) ? [] : [node];
     });
+  }
+
+  emit(node: Node, target: Target): readonly Value[] {
+    return this.#replaced.get(node)?.emit(target) ?? copy(node, target);
   }
 
   /** Values inside the group that the fused node does not give are read by nobody else. */

@@ -1,6 +1,6 @@
 export { autocast } from './autocast.ts';
 export { ArgumentError, checkOptions, closest, ShapeError } from './errors.ts';
-export { fuse, lower } from './fuse.ts';
+export { fuse, fusions, lower } from './fuse.ts';
 export { gradient } from './gradient.ts';
 export {
   type Attribute,
@@ -14,8 +14,17 @@ export {
   type VariableOptions,
 } from './graph.ts';
 export { bytesText, graphText, table } from './print.ts';
-export { defineOp, type GradientRule, type Match, multiplyAdds, type OpRule, ruleOf, type Target } from './registry.ts';
-export { copy, rewrite } from './rewrite.ts';
+export {
+  defineOp,
+  type Folding,
+  type GradientRule,
+  type Match,
+  multiplyAdds,
+  type OpRule,
+  ruleOf,
+  type Target,
+} from './registry.ts';
+export { copy, producedBy, rewrite } from './rewrite.ts';
 export {
   type DType,
   denseBytes,

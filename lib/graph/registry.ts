@@ -14,12 +14,21 @@ export interface LowPrecision {
   readonly outputs: readonly number[];
 }
 
-/** Nodes that one node can stand for, under the first one's layer path; inputs and outputs are values of the graph as it is. */
-export interface Match {
+/** Nodes that others can stand for, under the first one's layer path; inputs and outputs are values of the graph as it is. */
+interface Group {
   readonly nodes: readonly Node[];
   readonly inputs: readonly Value[];
   readonly outputs: readonly Value[];
+}
+
+/** One fused node with these attributes. */
+export interface Match extends Group {
   readonly attributes: Attributes;
+}
+
+/** What `emit` appends; it returns the values that stand for the outputs. */
+export interface Folding extends Group {
+  readonly emit: (target: Target) => Value[];
 }
 
 /** Where a rewritten graph stands: the new graph, and what an old value became in it. */
@@ -33,6 +42,8 @@ export interface OpRule {
   readonly lowPrecision?: LowPrecision;
   /** For a fused op: the nodes around `last` that it can stand for. */
   readonly fuse?: (last: Node) => Match | undefined;
+  /** For an op that takes arithmetic out of the nodes behind it: the nodes around `last` that can be written with it. */
+  readonly fold?: (last: Node) => Folding | undefined;
   /** For a fused op: emits its unfused form and returns the values that stand for the node's outputs. */
   readonly lower?: (node: Node, target: Target) => Value[];
   readonly multiplyAdds?: (node: Node) => number;
@@ -48,8 +59,9 @@ export function ruleOf(op: string): OpRule {
   return rules.get(op) ?? {};
 }
 
-export function fusedOps(): [op: string, fuse: NonNullable<OpRule['fuse']>][] {
-  return [...rules].flatMap(([op, { fuse }]) => (fuse ? [[op, fuse]] : []));
+/** The ops with a rule of that kind. */
+export function rulesOf<K extends 'fold' | 'fuse'>(kind: K): [op: string, rule: NonNullable<OpRule[K]>][] {
+  return [...rules].flatMap(([op, { [kind]: rule }]) => (rule ? [[op, rule]] : []));
 }
 
 /** Multiply-adds of the node, counted as direct computation; 0 for ops that are bound by memory. */

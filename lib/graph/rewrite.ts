@@ -35,6 +35,11 @@ export function rewrite(source: Graph, nodes: readonly Node[], visit: Visit): Gr
   return graph;
 }
 
+/** The node that writes the value, where it is of that op. */
+export function producedBy(value: Value | undefined, op: string): Node | undefined {
+  return value?.producer?.op === op ? value.producer : undefined;
+}
+
 /** The node as it is, over the target's values. */
 export function copy(node: Node, { graph, map }: Target): Value[] {
   const outputs = node.outputs.map((output) => (output.storage === 'variable' ? map(output) : typeOnly(output)));

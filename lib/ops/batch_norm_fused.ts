@@ -1,5 +1,5 @@
 // The fused forms of batch normalisation, which only fuse() emits: BN+ReLU and BN+add+ReLU, both directions and inference.
-import { defineOp, type Match, type Node, type Target, typeOf, type Value } from '../graph/index.ts';
+import { defineOp, type Match, type Node, producedBy, type Target, typeOf, type Value } from '../graph/index.ts';
 import { add } from './add.ts';
 import { relu, reluGrad } from './relu.ts';
 
@@ -54,10 +54,6 @@ function normAddReluGrad(last: Node): Match | undefined {
   const [dx, ...parameters] = last.outputs as [Value, ...Value[]];
   const inputs = [mask.inputs[0] as Value, x, mask.inputs[1] as Value, ...statistics];
   return { nodes: [last, mask], inputs, outputs: [dx, mask.outputs[0] as Value, ...parameters], attributes: {} };
-}
-
-function producedBy(value: Value | undefined, op: string): Node | undefined {
-  return value?.producer?.op === op ? value.producer : undefined;
 }
 
 /** Emits the plain normalisation of a fused node and hands its output on. */

@@ -57,7 +57,7 @@ function conv2dWgrad(x: Value, dy: Value, w: Value, attributes: Attributes): Val
 }
 
 /** The same for all three directions: every output element of conv2d takes one window of the weight. */
-function multiplyAdds(y: Value, w: Value): number {
+export function multiplyAdds(y: Value, w: Value): number {
   return (elements(y.shape) * elements(w.shape)) / (w.shape[0] as number);
 }
 

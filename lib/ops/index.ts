@@ -35,3 +35,5 @@ export { weightedSum } from './weighted_sum.ts';
 export type { WindowOptions } from './window.ts';
 
 import './batch_norm_fused.ts';
+import './conv_fused.ts';
+import './fold.ts';

@@ -75,9 +75,10 @@ function lacking(device: Device, { nodes }: OpCase): string | undefined {
   return nodes.map(({ op }) => op).find((op) => !device.features.has(`op:${op}`));
 }
 
-// cuDNN takes a bias in the type of the activation and gives the gradient of a filter in it; see planned.cc.
-function rounds({ nodes }: OpCase): 'bias' | 'gradient' | undefined {
+// cuDNN takes a bias in the type of the activation and gives the gradient of a filter in it; a fused convolution that is
+// quicker in its parts leaves its sum in that type; see planned.cc.
+function rounds({ nodes }: OpCase): 'bias' | 'sum' | 'gradient' | undefined {
   if (nodes.some(({ op }) => op === 'conv2d_wgrad')) return 'gradient';
-  const biased = nodes.some(({ op, inputs }) => (op === 'conv2d' || op === 'linear') && inputs.length === 3);
-  return biased ? 'bias' : undefined;
+  if (nodes.some(({ op }) => op === 'conv2d_add_relu')) return 'sum';
+  return nodes.some(({ op, inputs }) => /^(conv2d|linear)(_relu)?$/.test(op) && inputs.length === 3) ? 'bias' : undefined;
 }

@@ -1,5 +1,6 @@
 // Planted bugs of the kinds that kernels have, each in a real kernel of the CUDA back end or in what surrounds it, and
 // the test on the simulated device that must find it: plain, with blocks and threads shuffled, or under a sanitizer.
+import { fusedKernels } from './fusion.ts';
 import { cudaOps, type Mutant, type Tests } from './mutant.ts';
 
 const folder = 'native/backend/cuda';
@@ -228,4 +229,11 @@ const float16: readonly Mutant[] = [
   },
 ];
 
-export const kernels: readonly Mutant[] = [...barriers, ...memory, ...arithmetic, ...steps, ...float16];
+export const kernels: readonly Mutant[] = [
+  ...barriers,
+  ...memory,
+  ...arithmetic,
+  ...steps,
+  ...float16,
+  ...fusedKernels,
+];

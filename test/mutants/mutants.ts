@@ -1,4 +1,5 @@
 // Planted bugs, and the quick tests that must turn red for each. `find` must occur exactly once in `file`.
+import { fusion } from './fusion.ts';
 import { layers } from './layers.ts';
 import { lossScale } from './loss-scale.ts';
 import { cpuOps, file, goldens, gradients, type Mutant } from './mutant.ts';
@@ -379,6 +380,7 @@ export const mutants: readonly Mutant[] = [
   ...cpu,
   ...reference,
   ...layers,
+  ...fusion,
   ...lossScale,
   ...program,
   ...typescript,

@@ -1,4 +1,5 @@
 // Every op of docs/ops.md at odd sizes, as data. The same cases serve cpu-vs-reference.test.ts and anyone who times ops.
+import { filterCases } from './conv-cases.ts';
 import { layerCases } from './layer-cases.ts';
 import { lossScaleCases } from './loss-scale-cases.ts';
 import {
@@ -14,80 +15,9 @@ import {
   positive,
   S,
   variable,
-  W,
 } from './operands.ts';
 import { attributeText, maps, type Single, type Size, single, tolerances } from './single.ts';
-
-interface Window {
-  readonly kernel: readonly [number, number];
-  readonly stride?: readonly [number, number];
-  readonly padding?: readonly [number, number, number, number];
-  readonly dilation?: readonly [number, number];
-}
-
-interface Convolution extends Window {
-  readonly x: Size;
-  readonly o: number;
-  readonly groups?: number;
-  readonly bias?: boolean;
-}
-
-const same = [1, 1, 1, 1] as const;
-
-export const convolutions: readonly Convolution[] = [
-  { x: [2, 3, 9, 7], o: 16, kernel: [3, 3], padding: same, bias: true },
-  { x: [1, 1, 5, 5], o: 1, kernel: [1, 1] },
-  { x: [5, 5, 7, 9], o: 17, kernel: [3, 3], stride: [2, 2], padding: same },
-  { x: [2, 16, 9, 9], o: 16, kernel: [3, 3], padding: same, bias: true },
-  { x: [1, 16, 7, 5], o: 32, kernel: [3, 3], stride: [2, 2], padding: same },
-  { x: [2, 32, 9, 11], o: 32, kernel: [3, 3], padding: same },
-  { x: [5, 64, 8, 8], o: 64, kernel: [3, 3], padding: same },
-  { x: [2, 48, 13, 13], o: 48, kernel: [3, 3], padding: same },
-  { x: [1, 32, 16, 15], o: 16, kernel: [3, 3], padding: [0, 1, 1, 0] },
-  { x: [2, 16, 3, 3], o: 16, kernel: [3, 3] },
-  { x: [5, 16, 1, 1], o: 16, kernel: [3, 3], padding: same },
-  { x: [2, 20, 7, 7], o: 48, kernel: [1, 1], bias: true },
-  { x: [1, 48, 5, 5], o: 20, kernel: [1, 1], stride: [2, 2] },
-  { x: [2, 16, 10, 9], o: 16, kernel: [1, 1], stride: [3, 3] },
-  { x: [2, 5, 9, 9], o: 3, kernel: [2, 2], stride: [3, 3] },
-  { x: [2, 17, 8, 9], o: 5, kernel: [3, 5], padding: [0, 1, 2, 3] },
-  { x: [2, 32, 9, 7], o: 16, kernel: [3, 3], stride: [2, 1], padding: [2, 0, 0, 1] },
-  { x: [1, 16, 11, 9], o: 16, kernel: [3, 3], padding: [2, 2, 2, 2], dilation: [2, 2] },
-  { x: [2, 3, 11, 13], o: 20, kernel: [3, 2], padding: [3, 1, 2, 0], dilation: [3, 1], stride: [1, 2] },
-  { x: [2, 3, 15, 13], o: 20, kernel: [7, 7], stride: [2, 2], padding: [3, 3, 3, 3] },
-  { x: [1, 32, 9, 9], o: 48, kernel: [5, 5], padding: [2, 2, 2, 2] },
-  { x: [2, 16, 9, 7], o: 16, kernel: [1, 7], padding: [0, 3, 0, 3] },
-  { x: [2, 16, 7, 9], o: 32, kernel: [3, 3], padding: same, groups: 4 },
-  { x: [1, 20, 5, 7], o: 10, kernel: [3, 3], padding: same, groups: 5, bias: true },
-  { x: [2, 32, 7, 7], o: 32, kernel: [3, 3], padding: same, groups: 2 },
-  { x: [2, 32, 9, 7], o: 32, kernel: [3, 3], padding: same, groups: 32 },
-  { x: [1, 20, 9, 9], o: 20, kernel: [5, 5], stride: [2, 2], padding: [2, 1, 2, 3], groups: 20 },
-  { x: [2, 5, 7, 7], o: 10, kernel: [3, 3], padding: same, groups: 5 },
-  { x: [2, 3, 15, 13], o: 48, kernel: [7, 7], stride: [2, 2], padding: [2, 2, 3, 3], groups: 3, bias: true },
-  { x: [2, 16, 9, 7], o: 32, kernel: [3, 3], padding: same, groups: 16, bias: true },
-  { x: [2, 32, 7, 9], o: 96, kernel: [3, 3], stride: [2, 1], padding: [0, 1, 1, 0], groups: 32 },
-  { x: [1, 20, 9, 7], o: 80, kernel: [3, 2], padding: [2, 0, 1, 1], dilation: [2, 1], groups: 20 },
-  { x: [2, 16, 5, 5], o: 256, kernel: [1, 3], stride: [1, 3], groups: 16 },
-  { x: [2, 32, 9, 7], o: 32, kernel: [5, 5], padding: [2, 2, 2, 2], groups: 32 },
-];
-
-export function convolutionCases({ x, o, kernel, groups = 1, bias = false, ...window }: Convolution): OpCase[] {
-  const { stride = [1, 1], padding = [0, 0, 0, 0], dilation = [1, 1] } = window;
-  const attributes = { stride, padding, dilation, groups };
-  const [n, c] = x;
-  const [h, w] = outputSize(x, { kernel, stride, padding, dilation });
-  const weight = [o, c / groups, ...kernel];
-  const [X, Y] = [A(...x), A(n, o, h, w)];
-  const forward = { op: 'conv2d', outputs: { y: Y }, attributes };
-  const cases = [
-    { ...forward, inputs: { x: X, w: W(...weight) } },
-    { op: 'conv2d_dgrad', inputs: { dy: Y, w: W(...weight) }, outputs: { dx: X }, attributes },
-    { op: 'conv2d_wgrad', inputs: { x: X, dy: Y }, outputs: { dw: filterS(...weight) }, attributes },
-    { op: 'cast', inputs: { w: filterS(...weight) }, outputs: { y: W(...weight) }, tolerance: tolerances.copy },
-  ];
-  const biased = { ...forward, inputs: { x: X, w: W(...weight), bias: S(o) } };
-  return [...cases, ...(bias ? [biased] : [])].map(single);
-}
+import { outputSize, same, type Window } from './windows.ts';
 
 interface Pooling extends Window {
   readonly x: Size;
@@ -128,18 +58,6 @@ function poolingCases({ x, kernel, ceil = false, countIncludePad = false, ...win
     single({ op: 'avg_pool2d', inputs: { x: A(...x) }, outputs: { y: Y }, attributes: average, exact: false }),
     single({ op: 'avg_pool2d_grad', inputs: { dy: Y }, outputs: { dx: A(...x) }, attributes: average, exact: false }),
   ];
-}
-
-/** As PyTorch computes it; a last window in ceil mode must start before the padded end. */
-function outputSize([, , ...size]: Size, window: Required<Window>, ceil = false): [number, number] {
-  const { kernel, stride, padding, dilation } = window;
-  return size.map((input, axis) => {
-    const [before, after] = [padding[axis] as number, padding[axis + 2] as number];
-    const step = stride[axis] as number;
-    const room = input + before + after - (dilation[axis] as number) * ((kernel[axis] as number) - 1) - 1;
-    const count = Math[ceil ? 'ceil' : 'floor'](room / step) + 1;
-    return ceil && (count - 1) * step >= input + before ? count - 1 : count;
-  }) as [number, number];
 }
 
 function normCases(x: Size): OpCase[] {
@@ -358,7 +276,7 @@ const clipCases = [0.5, 1e6].map((max_norm) =>
 );
 
 export const cases: readonly OpCase[] = [
-  ...convolutions.flatMap(convolutionCases),
+  ...filterCases,
   ...poolings.flatMap(poolingCases),
   ...maps.flatMap(normCases),
   ...maps.flatMap(mapCases),

@@ -13,7 +13,7 @@ export interface Devices {
   readonly device: Device;
   readonly reference: Device;
   /** What the device rounds to half precision although docs/ops.md has it in float32. */
-  readonly rounds?: (opCase: OpCase) => 'bias' | 'gradient' | undefined;
+  readonly rounds?: (opCase: OpCase) => 'bias' | 'sum' | 'gradient' | undefined;
 }
 
 // Winograd weighs and adds inputs before it multiplies: its rounding is that of larger numbers, on integers as well.
@@ -54,7 +54,7 @@ async function compareOn(
 interface Kind {
   readonly dtype: Dtype;
   readonly whole: boolean;
-  readonly rounds: 'bias' | 'gradient' | undefined;
+  readonly rounds: 'bias' | 'sum' | 'gradient' | undefined;
 }
 
 function compareOutput(
@@ -71,8 +71,10 @@ function compareOutput(
   const rounded = step > 0 && nodes.some((node) => node.outputs[name]?.kind === 'F');
   const round = rounded && exact ? rounding[dtype] : Math.fround;
   const expected = numbersOf(truth.outputs.get(name)).map(round);
-  // A bias is no larger than the output that it is part of: half a step of it is half a step of the output.
-  const absolute = exact ? 0 : winograd ? winogradTolerance : coarse === 'bias' ? step / 2 : tolerance;
+  // A bias is no larger than the output that it is part of: half a step of it is half a step of the output. A sum before
+  // its residual, which has a bias as well, may be twice as large.
+  const halfSteps = coarse === 'bias' ? 1 : coarse === 'sum' ? 3 : 0;
+  const absolute = exact ? 0 : winograd ? winogradTolerance : Math.max(tolerance, (halfSteps * step) / 2);
   expectClose(name, numbersOf(outputs.get(name)), expected, {
     absolute,
     relative: (rounded || coarse) && !exact ? step : 0,

@@ -2,8 +2,9 @@
 // tolerance, in float32 and bfloat16, on memory that held NaN.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Device } from '../../lib/program.ts';
-import { cases, convolutionCases } from './cases.ts';
+import { cases } from './cases.ts';
 import { compareCase, titled } from './compare.ts';
+import { convolutionCases } from './conv-cases.ts';
 import { usesF } from './operands.ts';
 
 let reference: Device;

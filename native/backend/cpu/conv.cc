@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include "backend/cpu/depthwise.h"
+#include "backend/cpu/epilogue.h"
 #include "backend/cpu/kernel.h"
 #include "backend/cpu/onednn.h"
 #include "backend/cpu/ops.h"
@@ -127,11 +128,37 @@ void store_filter(Chain& chain, const Cpu& cpu, const ValueType& type, const Geo
 constexpr auto direct = dnnl::algorithm::convolution_direct;
 
 convolution_forward::primitive_desc forward_desc(const Geometry& g, const Desc& x, const Desc& w, const Desc& bias,
-                                                 const Desc& y) {
-  const auto attributes = strict_attributes();
+                                                 const Desc& y,
+                                                 const dnnl::primitive_attr& attributes = strict_attributes()) {
   const auto kind = dnnl::prop_kind::forward_training;
   if (bias.is_zero()) return {engine(), kind, direct, x, w, y, g.stride, g.dilation, g.begin, g.end, attributes, true};
   return {engine(), kind, direct, x, w, bias, y, g.stride, g.dilation, g.begin, g.end, attributes, true};
+}
+
+// The bias is an operand of the primitive. oneDNN's ReLU makes 0 of a NaN, other than the op `relu`.
+dnnl::primitive_attr attributes_of(const Epilogue& epilogue, const Desc& y) {
+  dnnl::post_ops operations;
+  if (epilogue.residual) operations.append_binary(dnnl::algorithm::binary_add, y);
+  if (epilogue.relu) operations.append_eltwise(dnnl::algorithm::eltwise_relu, 0, 0);
+  dnnl::primitive_attr attributes = strict_attributes();
+  attributes.set_post_ops(operations);
+  return attributes;
+}
+
+constexpr int residual_argument = DNNL_ARG_ATTR_MULTIPLE_POST_OP(0) | DNNL_ARG_SRC_1;
+
+// What would leave oneDNN with its plain loops, in a pass of its own: y = relu(y + residual).
+void rectify(Chain& chain, const Epilogue& epilogue, const Operand& y) {
+  if (epilogue.residual) {
+    const auto attributes = attributes_of({.bias = 0, .residual = 0, .relu = true}, y.desc);
+    const dnnl::binary::primitive_desc sum(engine(), dnnl::algorithm::binary_add, y.desc, y.desc, y.desc, attributes);
+    chain.add(sum, {{DNNL_ARG_SRC_0, y}, {DNNL_ARG_SRC_1, input(epilogue.residual, y.desc)}, {DNNL_ARG_DST, y}});
+  } else {
+    const dnnl::eltwise_forward::primitive_desc relu(engine(), dnnl::prop_kind::forward_inference,
+                                                     dnnl::algorithm::eltwise_relu, y.desc, y.desc, 0, 0,
+                                                     strict_attributes());
+    chain.add(relu, {{DNNL_ARG_SRC, y}, {DNNL_ARG_DST, y}});
+  }
 }
 
 // Gradients ask for a forward descriptor as a hint; any layout will do.
@@ -142,32 +169,58 @@ convolution_forward::primitive_desc hint(const Geometry& g, const Desc& x, const
   return desc;
 }
 
-}  // namespace
+Epilogue expect_epilogue(const Node& node, bool adds, bool rectifies) {
+  const size_t operands = node.inputs.size() - (adds ? 1 : 0);
+  expect(operands == 2 || operands == 3, "has " + std::to_string(node.inputs.size()) + " inputs");
+  expect_counts(node, node.inputs.size(), 1);
+  return {operands == 3 ? size_t{2} : 0, adds ? operands : 0, rectifies};
+}
 
-Prepared prepare_conv2d(const Cpu& cpu, const Graph& graph, const Node& node) {
-  const bool biased = node.inputs.size() == 3;
-  expect_counts(node, biased ? 3 : 2, 1);
+Prepared prepare_forward(const Cpu& cpu, const Graph& graph, const Node& node, const Epilogue& epilogue) {
   const ValueType &x = input_type(graph, node, 0), &w = input_type(graph, node, 1), &y = output_type(graph, node, 0);
   const Geometry g = geometry(cpu, node, x, w, y);
   expect_type("weight", w, {x.dtype, Format::filter, w.shape});
-  if (biased) expect_type("bias", input_type(graph, node, 2), plain(DType::float32, {w.shape[0]}));
-  if (Prepared fast = winograd_conv2d(cpu, graph, node); fast.kernel) return fast;
-  if (Prepared fast = depthwise_conv2d(cpu, graph, node); fast.kernel) return fast;
+  if (epilogue.bias) expect_type("bias", input_type(graph, node, 2), plain(DType::float32, {w.shape[0]}));
+  if (epilogue.residual) expect_type("residual", input_type(graph, node, epilogue.residual), y);
+  if (Prepared fast = winograd_conv2d(cpu, graph, node, epilogue); fast.kernel) return fast;
+  if (!epilogue.relu)
+    if (Prepared fast = depthwise_conv2d(cpu, graph, node); fast.kernel) return fast;
 
   const Operand from = input(0, describe(cpu, x)), to = output(0, describe(cpu, y));
-  const Desc filter = any_filter(w, g), bias = biased ? describe(cpu, input_type(graph, node, 2)) : Desc();
-  const auto desc =
-      choose([&](const Desc& a, const Desc& b) { return forward_desc(g, a, filter, bias, b); }, from.desc, to.desc);
+  const Desc filter = any_filter(w, g), bias = epilogue.bias ? describe(cpu, input_type(graph, node, 2)) : Desc();
+  const auto choose_with = [&](const Epilogue& fused) {
+    const dnnl::primitive_attr attributes = attributes_of(fused, to.desc);
+    return choose([&](const Desc& a, const Desc& b) { return forward_desc(g, a, filter, bias, b, attributes); },
+                  from.desc, to.desc);
+  };
+  auto desc = choose_with(epilogue);
+  const auto plain = epilogue.relu && is_reference(desc) ? choose_with({}) : desc;
+  const bool apart = is_reference(desc) && !is_reference(plain);
+  if (apart) desc = plain;
 
   Chain chain;
   const Operand result = target(chain, to, desc.dst_desc());
   Chain::Arguments arguments = {{DNNL_ARG_SRC, chain.reordered(from, desc.src_desc())},
                                 {DNNL_ARG_WEIGHTS, load_filter(chain, cpu, w, g, desc.weights_desc())},
                                 {DNNL_ARG_DST, result}};
-  if (biased) arguments.emplace_back(DNNL_ARG_BIAS, input(2, bias));
+  if (epilogue.bias) arguments.emplace_back(DNNL_ARG_BIAS, input(epilogue.bias, bias));
+  if (epilogue.residual && !apart) arguments.emplace_back(residual_argument, input(epilogue.residual, to.desc));
   chain.add(desc, arguments);
   chain.reorder(result, to);
-  return std::move(chain).finish(desc.impl_info_str());
+  if (apart) rectify(chain, epilogue, to);
+  return std::move(chain).finish(std::string(desc.impl_info_str()) + (apart ? ", relu apart" : ""));
+}
+
+}  // namespace
+
+Prepared prepare_conv2d(const Cpu& cpu, const Graph& graph, const Node& node) {
+  return prepare_forward(cpu, graph, node, expect_epilogue(node, false, false));
+}
+Prepared prepare_conv2d_relu(const Cpu& cpu, const Graph& graph, const Node& node) {
+  return prepare_forward(cpu, graph, node, expect_epilogue(node, false, true));
+}
+Prepared prepare_conv2d_add_relu(const Cpu& cpu, const Graph& graph, const Node& node) {
+  return prepare_forward(cpu, graph, node, expect_epilogue(node, true, true));
 }
 
 Prepared prepare_conv2d_dgrad(const Cpu& cpu, const Graph& graph, const Node& node) {

@@ -63,10 +63,11 @@ size_t aligned(size_t floats) { return (floats + line_floats - 1) / line_floats 
 
 class Convolution final : public Kernel {
  public:
-  Convolution(const Cpu& cpu, DType dtype, const WinogradShape& shape, bool turned)
+  Convolution(const Cpu& cpu, DType dtype, const WinogradShape& shape, bool turned, const Epilogue& epilogue)
       : kernels_(kernels_for(cpu, dtype)),
         shape_(shape),
         turned_(turned),
+        epilogue_(epilogue),
         threads_(cpu.threads),
         filter_floats_(aligned(static_cast<size_t>(36 * shape.inputs * shape.outputs))),
         scratch_floats_(aligned(kernels_.scratch_floats(shape))) {}
@@ -76,6 +77,8 @@ class Convolution final : public Kernel {
   void run(const Arguments& arguments) override {
     const void *source = arguments.inputs[0], *w = arguments.inputs[1];
     auto* u = static_cast<float*>(arguments.workspace);
+    const simd::WinogradFinish finish = {static_cast<const float*>(optional_input(arguments, epilogue_.bias)),
+                                         optional_input(arguments, epilogue_.residual), epilogue_.relu};
     const int64_t pairs = shape_.inputs * shape_.outputs / (kernels_.block * kernels_.block);
 #pragma omp parallel num_threads(threads_)
     {
@@ -86,7 +89,7 @@ class Convolution final : public Kernel {
       else
         kernels_.transform_filter(w, u, shape_.outputs, shape_.inputs, filters.begin, filters.end);
 #pragma omp barrier
-      kernels_.convolve(shape_, source, u, arguments.outputs[0], u + filter_floats_ + scratch_floats_ * thread,
+      kernels_.convolve(shape_, source, u, finish, arguments.outputs[0], u + filter_floats_ + scratch_floats_ * thread,
                         tiles.begin, tiles.end);
     }
   }
@@ -95,6 +98,7 @@ class Convolution final : public Kernel {
   const WinogradKernels& kernels_;
   WinogradShape shape_;
   bool turned_;
+  Epilogue epilogue_;
   int threads_;
   size_t filter_floats_, scratch_floats_;
 };
@@ -202,16 +206,16 @@ Prepared prepared(const Cpu& cpu, DType dtype, const WinogradShape& shape, Extra
 
 }  // namespace
 
-Prepared winograd_conv2d(const Cpu& cpu, const Graph& graph, const Node& node) {
+Prepared winograd_conv2d(const Cpu& cpu, const Graph& graph, const Node& node, const Epilogue& epilogue) {
   const auto &x = input_type(graph, node, 0), &w = input_type(graph, node, 1), &y = output_type(graph, node, 0);
-  if (node.inputs.size() != 2 || !eligible(cpu, node, x, w, y)) return {};
-  return prepared<Convolution>(cpu, x.dtype, shape_of(node, x, y), false);
+  if (!eligible(cpu, node, x, w, y)) return {};
+  return prepared<Convolution>(cpu, x.dtype, shape_of(node, x, y), false, epilogue);
 }
 
 Prepared winograd_conv2d_dgrad(const Cpu& cpu, const Graph& graph, const Node& node) {
   const auto &dy = input_type(graph, node, 0), &w = input_type(graph, node, 1), &dx = output_type(graph, node, 0);
   if (!eligible(cpu, node, dx, w, dy)) return {};
-  return prepared<Convolution>(cpu, dy.dtype, turned(shape_of(node, dx, dy)), true);
+  return prepared<Convolution>(cpu, dy.dtype, turned(shape_of(node, dx, dy)), true, Epilogue{});
 }
 
 // The transformed gradient takes four times the filter's memory: one per thread is worth it while a cache holds it.

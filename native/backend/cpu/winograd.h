@@ -2,11 +2,11 @@
 // float32, channels in whole blocks. Each returns no kernel where the node is not of that kind.
 #pragma once
 
-#include "backend/cpu/cpu.h"
+#include "backend/cpu/epilogue.h"
 
 namespace node_cudnn::cpu {
 
-Prepared winograd_conv2d(const Cpu& cpu, const Graph& graph, const Node& node);
+Prepared winograd_conv2d(const Cpu& cpu, const Graph& graph, const Node& node, const Epilogue& epilogue);
 Prepared winograd_conv2d_dgrad(const Cpu& cpu, const Graph& graph, const Node& node);
 Prepared winograd_conv2d_wgrad(const Cpu& cpu, const Graph& graph, const Node& node);
 

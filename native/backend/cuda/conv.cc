@@ -42,20 +42,35 @@ Convolution convolution(const Cuda& cuda, const Node& node, Pass pass, const Val
           .dilation = {h.dilation, v.dilation},
           .padding = {h.before, v.before, h.after, v.after},
           .groups = groups,
-          .bias = node.inputs.size() == 3,
+          .bias = false,
           .tf32 = cuda.tf32 && x.dtype == DType::float32};
+}
+
+Prepared prepare_forward(Cuda& cuda, const Graph& graph, const Node& node, bool adds, bool rectifies) {
+  const size_t operands = node.inputs.size() - (adds ? 1 : 0);
+  expect(operands == 2 || operands == 3, "has " + std::to_string(node.inputs.size()) + " inputs");
+  expect_counts(node, node.inputs.size(), 1);
+  const ValueType &x = input_type(graph, node, 0), &w = input_type(graph, node, 1), &y = output_type(graph, node, 0);
+  Convolution c = convolution(cuda, node, Pass::forward, x, w, y);
+  c.bias = operands == 3;
+  c.residual = adds;
+  c.relu = rectifies;
+  expect_type("weight", w, {x.dtype, Format::filter, w.shape});
+  if (c.bias) expect_type("bias", input_type(graph, node, 2), plain(DType::float32, {w.shape[0]}));
+  if (adds) expect_type("residual", input_type(graph, node, operands), y);
+  return planned(cuda, c);
 }
 
 }  // namespace
 
 Prepared prepare_conv2d(Cuda& cuda, const Graph& graph, const Node& node) {
-  const bool biased = node.inputs.size() == 3;
-  expect_counts(node, biased ? 3 : 2, 1);
-  const ValueType &x = input_type(graph, node, 0), &w = input_type(graph, node, 1), &y = output_type(graph, node, 0);
-  const Convolution c = convolution(cuda, node, Pass::forward, x, w, y);
-  expect_type("weight", w, {x.dtype, Format::filter, w.shape});
-  if (biased) expect_type("bias", input_type(graph, node, 2), plain(DType::float32, {w.shape[0]}));
-  return planned(cuda, c);
+  return prepare_forward(cuda, graph, node, false, false);
+}
+Prepared prepare_conv2d_relu(Cuda& cuda, const Graph& graph, const Node& node) {
+  return prepare_forward(cuda, graph, node, false, true);
+}
+Prepared prepare_conv2d_add_relu(Cuda& cuda, const Graph& graph, const Node& node) {
+  return prepare_forward(cuda, graph, node, true, true);
 }
 
 Prepared prepare_conv2d_dgrad(Cuda& cuda, const Graph& graph, const Node& node) {

@@ -53,7 +53,9 @@ OperandBytes operand_bytes(Pass pass, DType dtype, DType result, std::span<const
 }
 
 OperandBytes operand_bytes(const Convolution& c) {
-  return operand_bytes(c.pass, c.dtype, c.result, c.x, c.w, c.y, c.bias);
+  OperandBytes bytes = operand_bytes(c.pass, c.dtype, c.result, c.x, c.w, c.y, c.bias);
+  if (c.residual) bytes.inputs.push_back(bytes.output);
+  return bytes;
 }
 
 OperandBytes operand_bytes(const Product& p) {
@@ -92,7 +94,7 @@ std::string describe(const Convolution& c) {
   return std::string("conv2d ") + name_of(c.pass) + " " + name_of(c.dtype) + ">" + name_of(c.result) + " x " +
          numbers(c.x) + " w " + numbers(c.w) + " y " + numbers(c.y) + " stride " + numbers(c.stride) + " padding " +
          numbers(c.padding) + " dilation " + numbers(c.dilation) + " groups " + std::to_string(c.groups) +
-         (c.bias ? " bias" : "") + (c.tf32 ? " tf32" : "");
+         (c.bias ? " bias" : "") + (c.tf32 ? " tf32" : "") + (c.residual ? " residual" : "") + (c.relu ? " relu" : "");
 }
 
 std::string describe(const Product& p) {
@@ -136,21 +138,25 @@ Engines::Engines(Cuda& cuda, const BackendOptions& options)
              signature(cuda)) {}
 
 template <class Problem>
-Engines::Choice Engines::choose_for(const Problem& problem) {
+Engines::Choice Engines::choose_for(const Problem& problem, const Alternative& alternative) {
   const std::vector<Candidate> candidates = cuda_.libraries->candidates(problem);
-  if (!measure_) return first(problem, candidates);
+  if (!measure_) return first(problem, candidates, alternative);
   const std::string key = describe(problem), known = cache_.find(key);
   for (const Candidate& candidate : candidates) {
     if (candidate.name != known) continue;
     if (auto plan = cuda_.libraries->build(problem, candidate)) return {std::move(plan), known};
   }
-  Choice choice = fastest(problem, candidates);
+  if (alternative && !known.empty()) {
+    if (Choice choice = alternative(); choice.name == known) return choice;
+  }
+  Choice choice = fastest(problem, candidates, alternative);
   cache_.keep(key, choice.name);
   return choice;
 }
 
 template <class Problem>
-Engines::Choice Engines::first(const Problem& problem, const std::vector<Candidate>& candidates) {
+Engines::Choice Engines::first(const Problem& problem, const std::vector<Candidate>& candidates,
+                               const Alternative& alternative) {
   Choice large;
   for (const Candidate& candidate : candidates) {
     auto plan = cuda_.libraries->build(problem, candidate);
@@ -158,33 +164,38 @@ Engines::Choice Engines::first(const Problem& problem, const std::vector<Candida
     if (plan && !large.plan) large = {std::move(plan), candidate.name};
   }
   if (large.plan) return large;
+  if (alternative) return alternative();
   throw std::runtime_error(cuda_.libraries->versions() + " has no engine for it among " +
                            std::to_string(candidates.size()) + " proposals (" + describe(problem) + ")");
 }
 
 template <class Problem>
-Engines::Choice Engines::fastest(const Problem& problem, const std::vector<Candidate>& candidates) {
-  Choice best = first(problem, candidates);
+Engines::Choice Engines::fastest(const Problem& problem, const std::vector<Candidate>& candidates,
+                                 const Alternative& alternative) {
+  Choice best = first(problem, candidates, alternative);
   try {
     const OperandBytes bytes = operand_bytes(problem);
     Stopwatch stopwatch(cuda_, bytes.inputs, bytes.output);
     float least = std::numeric_limits<float>::infinity();
+    const auto consider = [&](Choice choice) {
+      if (!choice.plan || choice.plan->workspace_bytes() > workspace_limit) return;
+      const float time = stopwatch.milliseconds(*choice.plan);
+      if (time >= least) return;
+      least = time;
+      best = std::move(choice);
+    };
     int compiled = 0;
     for (const Candidate& candidate : candidates) {
       if (candidate.compiles && ++compiled > compiled_candidates) continue;
-      auto plan = cuda_.libraries->build(problem, candidate);
-      if (!plan || plan->workspace_bytes() > workspace_limit) continue;
-      const float time = stopwatch.milliseconds(*plan);
-      if (time >= least) continue;
-      least = time;
-      best = {std::move(plan), candidate.name};
+      consider({cuda_.libraries->build(problem, candidate), candidate.name});
     }
+    if (alternative) consider(alternative());
   } catch (const std::bad_alloc&) {  // no room to measure: the best so far serves
   }
   return best;
 }
 
-template Engines::Choice Engines::choose_for(const Convolution&);
-template Engines::Choice Engines::choose_for(const Product&);
+template Engines::Choice Engines::choose_for(const Convolution&, const Alternative&);
+template Engines::Choice Engines::choose_for(const Product&, const Alternative&);
 
 }  // namespace node_cudnn::cuda

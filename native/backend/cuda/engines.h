@@ -3,6 +3,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <string>
 
@@ -35,17 +36,22 @@ class Engines {
     std::string name;
   };
 
+  // A way that is not the library's own: tried beside its proposals, and taken where they do not serve.
+  using Alternative = std::function<Choice()>;
+
   Engines(Cuda& cuda, const BackendOptions& options);
-  Choice choose(const Convolution& convolution) { return choose_for(convolution); }
-  Choice choose(const Product& product) { return choose_for(product); }
+  Choice choose(const Convolution& convolution, const Alternative& alternative = {}) {
+    return choose_for(convolution, alternative);
+  }
+  Choice choose(const Product& product) { return choose_for(product, {}); }
 
  private:
   template <class Problem>
-  Choice choose_for(const Problem& problem);
+  Choice choose_for(const Problem& problem, const Alternative& alternative);
   template <class Problem>
-  Choice first(const Problem& problem, const std::vector<Candidate>& candidates);
+  Choice first(const Problem& problem, const std::vector<Candidate>& candidates, const Alternative& alternative);
   template <class Problem>
-  Choice fastest(const Problem& problem, const std::vector<Candidate>& candidates);
+  Choice fastest(const Problem& problem, const std::vector<Candidate>& candidates, const Alternative& alternative);
 
   Cuda& cuda_;
   bool measure_;

@@ -60,5 +60,7 @@ T* output(const Arguments& arguments, size_t i) {
 void widen(Cuda& cuda, DType from, const void* source, float* target, int64_t count);
 // And back.
 void narrow(Cuda& cuda, const float* source, DType to, void* target, int64_t count);
+// relu.cu: y = relu(y), or relu(y + residual) where there is one.
+void rectify(Cuda& cuda, DType dtype, void* y, const void* residual, int64_t count);
 
 }  // namespace node_cudnn::cuda

@@ -11,7 +11,8 @@
 
 namespace node_cudnn::cuda {
 
-enum class Pass : uint8_t { forward, dgrad, wgrad };  // operands as in docs/ops.md: (x, w, [bias]), (dy, w), (x, dy)
+// Operands as in docs/ops.md: (x, w, [bias], [residual]), (dy, w), (x, dy).
+enum class Pass : uint8_t { forward, dgrad, wgrad };
 
 // Operands are `dtype`, stored as cuda.h says, the bias too; sums are float32.
 struct Convolution {
@@ -24,6 +25,11 @@ struct Convolution {
   int64_t groups;
   bool bias;
   bool tf32;  // float32 products may round their operands to tf32
+  // Of a fused node, forward: y = relu(sum + bias + residual).
+  bool residual = false;
+  bool relu = false;
+
+  bool is_fused() const { return residual || relu; }
 };
 
 struct Product {

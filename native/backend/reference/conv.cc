@@ -32,8 +32,22 @@ void store(const double* row, int64_t count, To* to) {
   for (int64_t i = 0; i < count; ++i) to[i] = static_cast<To>(row[i]);
 }
 
+// What a fused node does to its sums; a NaN stays.
 template <class T>
-void conv2d(const Convolution& g, const T* x, const T* w, const Statistic<T>* bias, T* y, double* row) {
+struct Finish {
+  const T* residual;
+  bool rectify;
+  void operator()(double* row, int64_t first, int64_t count) const {
+    for (int64_t i = 0; i < count; ++i) {
+      if (residual) row[i] += double{residual[first + i]};
+      if (rectify && row[i] < 0) row[i] = 0;
+    }
+  }
+};
+
+template <class T>
+void conv2d(const Convolution& g, const T* x, const T* w, const Statistic<T>* bias, const Finish<T>& finish, T* y,
+            double* row) {
   const auto& [height, width] = g.window;
   const auto sum_row = [&](int64_t n, int64_t o, int64_t i) {
     const int64_t channel = o / g.outputs_per_group() * g.w.c;
@@ -52,8 +66,10 @@ void conv2d(const Convolution& g, const T* x, const T* w, const Statistic<T>* bi
   for (int64_t n = 0; n < g.y.n; ++n) {
     for (int64_t o = 0; o < g.y.c; ++o) {
       for (int64_t i = 0; i < g.y.h; ++i) {
+        const int64_t first = g.y.at(n, o, i, 0);
         sum_row(n, o, i);
-        store(row, g.y.w, y + g.y.at(n, o, i, 0));
+        finish(row, first, g.y.w);
+        store(row, g.y.w, y + first);
       }
     }
   }
@@ -151,23 +167,32 @@ void expect_dtype(const Op& op, const std::string& role, const ValueType& type, 
   op.expect_type(role, type, dtype, type.shape);
 }
 
-}  // namespace
-
-Prepared prepare_conv2d(const Op& op) {
-  const bool biased = op.inputs() == 3;
-  op.expect_counts(biased ? 3 : 2, 1);
+// x, w, [bias], [residual]; the residual is the last input.
+Prepared prepare_forward(const Op& op, bool adds, bool rectifies) {
+  const size_t operands = op.inputs() - (adds ? 1 : 0);
+  const bool biased = operands == 3;
+  op.expect(biased || operands == 2, "has " + std::to_string(op.inputs()) + " inputs");
+  op.expect_counts(op.inputs(), 1);
   const DType dtype = op.input(0).dtype;
   const Convolution g = make_convolution(op, op.input(0), op.input(1), op.output(0));
   expect_dtype(op, "weight", op.input(1), dtype);
   expect_dtype(op, "y", op.output(0), dtype);
   if (biased) op.expect_type("bias", op.input(2), statistic(dtype), Format::plain, {g.y.c});
+  if (adds) op.expect_equal("residual", op.input(operands), op.output(0));
   return with_float(op, dtype, [&]<class T>(std::type_identity<T>) {
     return with_row(g.y.w, [=](const Arguments& a) {
       const auto* bias = biased ? input<Statistic<T>>(a, 2) : nullptr;
-      conv2d<T>(g, input<T>(a, 0), input<T>(a, 1), bias, output<T>(a, 0), row_of(a));
+      const Finish<T> finish{adds ? input<T>(a, operands) : nullptr, rectifies};
+      conv2d<T>(g, input<T>(a, 0), input<T>(a, 1), bias, finish, output<T>(a, 0), row_of(a));
     });
   });
 }
+
+}  // namespace
+
+Prepared prepare_conv2d(const Op& op) { return prepare_forward(op, false, false); }
+Prepared prepare_conv2d_relu(const Op& op) { return prepare_forward(op, false, true); }
+Prepared prepare_conv2d_add_relu(const Op& op) { return prepare_forward(op, true, true); }
 
 Prepared prepare_conv2d_dgrad(const Op& op) {
   op.expect_counts(2, 1);

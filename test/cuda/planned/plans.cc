@@ -1,9 +1,14 @@
 // Reads convolutions, one a line, and says which of them cuDNN can plan for a device that is not there:
 //   plans STUB DEVICE_JSON_FILE < convolutions > table
+<<<<<<< HEAD
 //   plans --describe ORDINAL > DEVICE_JSON_FILE
 // A line is `pass dtype n c h w  o i kh kw  n o h w  sh sw  top left bottom right  dh dw  groups`; the answer is the
 // number of proposals that are precompiled, of those compiled at run time, and the first that became a plan. --describe
 // is for a machine with a device: what cuDNN says of it.
+=======
+// A line is `kind dtype n c h w  o i kh kw  n o h w  sh sw  top left bottom right  dh dw  groups`; the answer is the
+// number of proposals that are precompiled, of those compiled at run time, and the first that became a plan.
+>>>>>>> 6c43313 (Inference: convolution, bias, residual and ReLU are one node, and normalisation by running statistics is folded into the weights in every run)
 #include <dlfcn.h>
 
 #include <fstream>
@@ -17,8 +22,16 @@
 namespace node_cudnn::cuda {
 namespace {
 
-const std::map<std::string, Pass> passes = {
-    {"conv2d", Pass::forward}, {"conv2d_dgrad", Pass::dgrad}, {"conv2d_wgrad", Pass::wgrad}};
+struct Kind {
+  Pass pass;
+  bool bias = false, residual = false, relu = false;
+};
+const std::map<std::string, Kind> kinds = {{"conv2d", {Pass::forward}},
+                                           {"conv2d_dgrad", {Pass::dgrad}},
+                                           {"conv2d_wgrad", {Pass::wgrad}},
+                                           {"conv2d+bias", {Pass::forward, true}},
+                                           {"conv2d_relu+bias", {Pass::forward, true, false, true}},
+                                           {"conv2d_add_relu+bias", {Pass::forward, true, true, true}}};
 const std::map<std::string, DType> dtypes = {
     {"float32", DType::float32}, {"float16", DType::float16}, {"bfloat16", DType::bfloat16}};
 
@@ -29,10 +42,14 @@ void read(std::istream& in, std::array<int64_t, n>& values) {
 
 Convolution parse(const std::string& line) {
   std::istringstream in(line);
-  std::string pass, dtype;
+  std::string name, dtype;
   Convolution c{};
-  in >> pass >> dtype;
-  c.pass = passes.at(pass);
+  in >> name >> dtype;
+  const Kind& kind = kinds.at(name);
+  c.pass = kind.pass;
+  c.bias = kind.bias;
+  c.residual = kind.residual;
+  c.relu = kind.relu;
   c.dtype = c.result = dtypes.at(dtype);
   read(in, c.x);
   read(in, c.w);

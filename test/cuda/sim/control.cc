@@ -21,6 +21,7 @@ struct Control {
   std::recursive_mutex mutex;
   std::string settings;
   uint64_t seed = 0, fail = 0, calls = 0;
+  bool fuses = true;
   cudaError_t last = cudaSuccess, lost = cudaSuccess;
 };
 
@@ -59,6 +60,7 @@ void read_settings() {
   if (text == control().settings) return;
   control().settings = text;
   control().seed = setting(text, "seed", 0);
+  control().fuses = setting(text, "fuse", 1) != 0;
   control().fail = setting(text, "fail", 0);
   control().calls = 0;
   control().last = control().lost = cudaSuccess;
@@ -67,6 +69,7 @@ void read_settings() {
 }
 
 uint64_t seed() { return control().seed; }
+bool fuses() { return control().fuses; }
 uint64_t calls() { return control().calls; }
 
 void note(const char* what, std::initializer_list<const void*> about, size_t bytes) {

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "backend/reference/reference.h"
+#include "control.h"
 #include "stream.h"
 
 namespace node_cudnn::cuda {
@@ -105,12 +106,15 @@ std::unique_ptr<Plan> plan(Node node, const std::vector<Operand>& operands, std:
   return std::make_unique<ReferencePlan>(std::move(graph), std::move(stored));
 }
 
-// The operands of a pass: (x, w) -> y, (dy, w) -> dx, (x, dy) -> dw, and a bias behind the first two.
-std::vector<Operand> operands_of(Pass pass, Operand x, Operand w, Operand y, bool bias) {
+// The operands of a pass: (x, w) -> y, (dy, w) -> dx, (x, dy) -> dw; behind (x, w) a bias and a residual.
+std::vector<Operand> operands_of(Pass pass, Operand x, Operand w, Operand y, bool bias, bool residual = false) {
   if (pass == Pass::dgrad) return {y, w, x};
   if (pass == Pass::wgrad) return {x, y, w};
-  if (bias) return {x, w, {Format::plain, {y.shape[1]}}, y};
-  return {x, w, y};
+  std::vector<Operand> operands{x, w};
+  if (bias) operands.push_back({Format::plain, {y.shape[1]}});
+  if (residual) operands.push_back(y);
+  operands.push_back(y);
+  return operands;
 }
 
 std::vector<DType> stored_as(size_t count, DType dtype, DType result) {
@@ -120,6 +124,11 @@ std::vector<DType> stored_as(size_t count, DType dtype, DType result) {
 }
 
 const char* suffix(Pass pass) { return pass == Pass::forward ? "" : pass == Pass::dgrad ? "_dgrad" : "_wgrad"; }
+
+std::string name_of(const Convolution& c) {
+  if (c.is_fused()) return c.residual ? "conv2d_add_relu" : "conv2d_relu";
+  return std::string("conv2d") + suffix(c.pass);
+}
 
 template <size_t n>
 std::vector<double> doubles(const std::array<int64_t, n>& values) {
@@ -133,17 +142,20 @@ class ReferenceLibraries final : public Libraries {
   std::string versions() const override { return "the reference in the place of cuDNN and cuBLASLt"; }
 
   // Two, so that choosing is exercised.
-  std::vector<Candidate> candidates(const Convolution&) override { return both(); }
+  std::vector<Candidate> candidates(const Convolution& c) override {
+    if (c.is_fused() && !simulation::fuses()) return {};
+    return both();
+  }
   std::vector<Candidate> candidates(const Product&) override { return both(); }
 
   std::unique_ptr<Plan> build(const Convolution& c, const Candidate&) override {
-    Node node{std::string("conv2d") + suffix(c.pass), "", {}, {}, {}};
+    Node node{name_of(c), "", {}, {}, {}};
     node.attributes.set("stride", doubles(c.stride));
     node.attributes.set("padding", doubles(c.padding));
     node.attributes.set("dilation", doubles(c.dilation));
     node.attributes.set("groups", static_cast<double>(c.groups));
     const auto operands = operands_of(c.pass, {Format::activation, shape_of(c.x)}, {Format::filter, shape_of(c.w)},
-                                      {Format::activation, shape_of(c.y)}, c.bias);
+                                      {Format::activation, shape_of(c.y)}, c.bias, c.residual);
     return plan(std::move(node), operands, stored_as(operands.size(), c.dtype, c.result));
   }
 

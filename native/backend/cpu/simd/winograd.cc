@@ -155,22 +155,27 @@ void transform_output_gradient(const WinogradShape& s, const T* dy, int64_t firs
                                                 tile.column, d + (ob * chunk + t) * B, blocks * chunk * B);
 }
 
-// y from m[36][outputs / B][chunk][B].
-template <class T>
-void transform_output(const WinogradShape& s, const float* m, int64_t first, int64_t count, int64_t chunk, T* y) {
+// y from m[36][outputs / B][chunk][B]; finish(sum, block of outputs, offset in y) gives what is stored.
+template <class T, class Finish>
+void transform_output(const WinogradShape& s, const float* m, int64_t first, int64_t count, int64_t chunk, T* y,
+                      Finish finish) {
   const int64_t blocks = s.outputs / B, plane = s.out_h * s.out_w * B, stride = blocks * chunk * B;
   Tile tile = tile_at(s, first);
   for (int64_t t = 0; t < count; ++t, advance(s, tile)) {
     const int64_t rows = s.out_h - tile.row, columns = s.out_w - tile.column;
     for (int64_t ob = 0; ob < blocks; ++ob) {
       const float* mt = m + (ob * chunk + t) * B;
-      T* corner = y + (tile.image * blocks + ob) * plane + (tile.row * s.out_w + tile.column) * B;
+      const int64_t corner = (tile.image * blocks + ob) * plane + (tile.row * s.out_w + tile.column) * B;
       const auto read = [=](int i, int j) { return load(mt + (i * 6 + j) * stride); };
+      const auto write = [=](int i, int j, Vector v) NODE_CUDNN_INLINE {
+        const int64_t offset = corner + (i * s.out_w + j) * B;
+        store(y + offset, finish(v, ob, offset));
+      };
       if (rows >= 4 && columns >= 4)
-        both_ways<6, 4, output_line>(read, [=](int i, int j, Vector v) { store(corner + (i * s.out_w + j) * B, v); });
+        both_ways<6, 4, output_line>(read, write);
       else
         both_ways<6, 4, output_line>(read, [=](int i, int j, Vector v) {
-          if (i < rows && j < columns) store(corner + (i * s.out_w + j) * B, v);
+          if (i < rows && j < columns) write(i, j, v);
         });
     }
   }
@@ -290,17 +295,31 @@ size_t scratch_floats(const WinogradShape& s) {
   return static_cast<size_t>(36 * chunk_tiles(s) * (s.inputs + s.outputs));
 }
 
-template <class T>
-void convolve(const WinogradShape& s, const void* x, const float* u, void* y, float* scratch, int64_t begin,
-              int64_t end) {
+template <class T, class Finish>
+void convolve_and(const WinogradShape& s, const T* x, const float* u, T* y, float* scratch, int64_t begin, int64_t end,
+                  Finish finish) {
   const int64_t chunk = chunk_tiles(s);
   float* m = scratch + 36 * chunk * s.inputs;
   for (int64_t first = begin; first < end; first += chunk) {
     const int64_t count = smaller(chunk, end - first);
-    transform_input(s, static_cast<const T*>(x), first, count, chunk, scratch);
+    transform_input(s, x, first, count, chunk, scratch);
     multiply(s, scratch, u, m, count, chunk);
-    transform_output(s, m, first, count, chunk, static_cast<T*>(y));
+    transform_output(s, m, first, count, chunk, y, finish);
   }
+}
+
+template <class T>
+void convolve(const WinogradShape& s, const void* x, const float* u, const WinogradFinish& f, void* y, float* scratch,
+              int64_t begin, int64_t end) {
+  const auto run = [=](auto finish) {
+    convolve_and(s, static_cast<const T*>(x), u, static_cast<T*>(y), scratch, begin, end, finish);
+  };
+  if (f.is_nothing()) return run([](Vector v, int64_t, int64_t) NODE_CUDNN_INLINE { return v; });
+  run([f, residual = static_cast<const T*>(f.residual)](Vector v, int64_t block, int64_t offset) NODE_CUDNN_INLINE {
+    if (f.bias) v += load(f.bias + block * B);
+    if (residual) v += load(residual + offset);
+    return f.relu ? relu(v) : v;
+  });
 }
 
 template <class T>

@@ -24,6 +24,14 @@ struct WinogradShape {
   int64_t tiles() const { return n * tile_rows() * tile_columns(); }
 };
 
+// What is done to a sum before it is stored: y = relu(sum + bias + residual), each where it is given.
+struct WinogradFinish {
+  const float* bias = nullptr;     // [outputs]
+  const void* residual = nullptr;  // as y
+  bool relu = false;
+  bool is_nothing() const { return bias == nullptr && residual == nullptr && !relu; }
+};
+
 // Tiles first .. first + count, transformed into the memory of all threads.
 struct WinogradStage {
   int64_t first, count;
@@ -39,8 +47,8 @@ struct WinogradKernels {
   // The same filter turned by 180 degrees with the roles of O and I exchanged: what the data gradient convolves with.
   void (*transform_filter_turned)(const void* w, float* u, int64_t outputs, int64_t inputs, int64_t begin, int64_t end);
   size_t (*scratch_floats)(const WinogradShape& shape);
-  void (*convolve)(const WinogradShape& shape, const void* x, const float* u, void* y, float* scratch, int64_t begin,
-                   int64_t end);
+  void (*convolve)(const WinogradShape& shape, const void* x, const float* u, const WinogradFinish& finish, void* y,
+                   float* scratch, int64_t begin, int64_t end);
   // Adds the tiles' contribution to du.
   void (*accumulate_gradient)(const WinogradShape& shape, const void* x, const void* dy, float* du, float* scratch,
                               int64_t begin, int64_t end);

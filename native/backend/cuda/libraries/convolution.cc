@@ -7,7 +7,7 @@ namespace node_cudnn::cuda {
 
 namespace {
 
-enum Uid : int64_t { uid_x = 'x', uid_w = 'w', uid_y = 'y', uid_bias = 'b', uid_sum = 's' };
+enum Uid : int64_t { uid_x = 'x', uid_w = 'w', uid_y = 'y', uid_bias = 'b', uid_residual = 'r', uid_sum = 's' };
 
 cudnnDataType_t data_type(DType dtype) {
   switch (dtype) {
@@ -94,17 +94,33 @@ Descriptor convolve(const CudnnFunctions& cudnn, const Convolution& c, const Des
   return std::move(made.finalize());
 }
 
-Descriptor add(const CudnnFunctions& cudnn, const Descriptor& sum, const Descriptor& bias, const Descriptor& y) {
-  Descriptor addition(cudnn, CUDNN_BACKEND_POINTWISE_DESCRIPTOR);
-  addition.set(CUDNN_ATTR_POINTWISE_MODE, CUDNN_TYPE_POINTWISE_MODE, CUDNN_POINTWISE_ADD)
+// y = mode(x, [operand]), element by element.
+Descriptor pointwise(const CudnnFunctions& cudnn, cudnnPointwiseMode_t mode, const Descriptor& x,
+                     const std::optional<Descriptor>& operand, const Descriptor& y) {
+  Descriptor kind(cudnn, CUDNN_BACKEND_POINTWISE_DESCRIPTOR);
+  kind.set(CUDNN_ATTR_POINTWISE_MODE, CUDNN_TYPE_POINTWISE_MODE, mode)
       .set(CUDNN_ATTR_POINTWISE_MATH_PREC, CUDNN_TYPE_DATA_TYPE, CUDNN_DATA_FLOAT)
       .finalize();
   Descriptor made(cudnn, CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR);
-  made.set(CUDNN_ATTR_OPERATION_POINTWISE_PW_DESCRIPTOR, addition)
-      .set(CUDNN_ATTR_OPERATION_POINTWISE_XDESC, sum)
-      .set(CUDNN_ATTR_OPERATION_POINTWISE_BDESC, bias)
+  made.set(CUDNN_ATTR_OPERATION_POINTWISE_PW_DESCRIPTOR, kind)
+      .set(CUDNN_ATTR_OPERATION_POINTWISE_XDESC, x)
       .set(CUDNN_ATTR_OPERATION_POINTWISE_YDESC, y);
+  if (operand) made.set(CUDNN_ATTR_OPERATION_POINTWISE_BDESC, *operand);
   return std::move(made.finalize());
+}
+
+struct Pointwise {
+  cudnnPointwiseMode_t mode;
+  std::optional<Descriptor> operand;
+};
+
+// What follows the sum of a forward convolution.
+std::vector<Pointwise> epilogue(const CudnnFunctions& cudnn, const Convolution& c) {
+  std::vector<Pointwise> parts;
+  if (c.bias) parts.push_back({CUDNN_POINTWISE_ADD, tensor(cudnn, uid_bias, c.dtype, {1, c.w[0], 1, 1})});
+  if (c.residual) parts.push_back({CUDNN_POINTWISE_ADD, tensor(cudnn, uid_residual, c.dtype, c.y)});
+  if (c.relu) parts.push_back({CUDNN_POINTWISE_RELU_FWD, {}});
+  return parts;
 }
 
 std::vector<Descriptor> operations(const CudnnFunctions& cudnn, const Convolution& c) {
@@ -112,18 +128,30 @@ std::vector<Descriptor> operations(const CudnnFunctions& cudnn, const Convolutio
   const Descriptor x = tensor(cudnn, uid_x, type_of(Pass::dgrad), c.x);
   const Descriptor w = tensor(cudnn, uid_w, type_of(Pass::wgrad), c.w);
   const Descriptor y = tensor(cudnn, uid_y, type_of(Pass::forward), c.y);
-  if (!c.bias) return {convolve(cudnn, c, x, w, y)};
-  const Descriptor sum = tensor(cudnn, uid_sum, DType::float32, c.y, true);
-  const Descriptor bias = tensor(cudnn, uid_bias, c.dtype, {1, c.w[0], 1, 1});
-  return {convolve(cudnn, c, x, w, sum), add(cudnn, sum, bias, y)};
+  const std::vector<Pointwise> parts = epilogue(cudnn, c);
+  if (parts.empty()) return {convolve(cudnn, c, x, w, y)};
+  const auto after = [&](size_t i) {  // what stands behind the first i parts
+    return i == parts.size() ? y : tensor(cudnn, uid_sum + 256 * static_cast<int64_t>(i), DType::float32, c.y, true);
+  };
+  Descriptor sum = after(0);
+  std::vector<Descriptor> made{convolve(cudnn, c, x, w, sum)};
+  for (size_t i = 0; i < parts.size(); ++i) {
+    const Descriptor next = after(i + 1);
+    made.push_back(pointwise(cudnn, parts[i].mode, sum, parts[i].operand, next));
+    sum = next;
+  }
+  return made;
 }
 
 // The tensors in the order of a node's inputs and its output.
 std::vector<int64_t> uids(const Convolution& c) {
   if (c.pass == Pass::dgrad) return {uid_y, uid_w, uid_x};
   if (c.pass == Pass::wgrad) return {uid_x, uid_y, uid_w};
-  if (c.bias) return {uid_x, uid_w, uid_bias, uid_y};
-  return {uid_x, uid_w, uid_y};
+  std::vector<int64_t> found{uid_x, uid_w};
+  if (c.bias) found.push_back(uid_bias);
+  if (c.residual) found.push_back(uid_residual);
+  found.push_back(uid_y);
+  return found;
 }
 
 template <class Note>

@@ -1,0 +1,47 @@
+// Networks with fused and folded convolutions on the simulated device (`.ci/run simulate`), beside the same device without
+// fusion: by what stands for cuDNN's fused engines, and in the parts that are taken where cuDNN has none.
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Device } from '../../lib/program.ts';
+import { difference, inferenceOf, networks, type Outcome, run } from '../graph/fused/narrow.ts';
+
+const { available } = Device.backends().find(({ name }) => name === 'cuda') ?? { available: false };
+let simulated = false;
+beforeAll(async () => {
+  if (!available) return;
+  const device = await Device.open('cuda:0');
+  simulated = device.description.startsWith('simulated device');
+  await device.close();
+});
+afterAll(() => {
+  process.env.NODE_CUDNN_SIMULATION = '';
+});
+
+async function runWith(settings: string, graph: Parameters<typeof run>[1], fuse: boolean): Promise<Outcome> {
+  process.env.NODE_CUDNN_SIMULATION = settings;
+  const device = await Device.open('cuda:0', { measureEngines: false });
+  try {
+    return await run(device, graph, fuse);
+  } finally {
+    await device.close();
+  }
+}
+
+// Of the largest logit. A half type keeps 8 or 11 bits of every activation and weight, fifty layers long.
+const tolerances = { float32: 1e-4, float16: 2e-2, bfloat16: 1e-1 } as const;
+const dtypes = Object.keys(tolerances) as (keyof typeof tolerances)[];
+const chosen = networks.filter(({ name }) => name === 'ResNet-50' || name === 'ResNet-50-v2');
+
+describe.each(chosen.map((network) => [network.name, network] as const))('%s', (_, network) => {
+  it.for(dtypes)('computes the same fused, in parts and unfused, in %s', async (dtype, { skip }) => {
+    if (!simulated) return skip('the device cuda is not the simulation');
+    const plain = await runWith('', inferenceOf(network, dtype), false);
+    const fused = await runWith('', inferenceOf(network, dtype), true);
+    const apart = await runWith('fuse=0', inferenceOf(network, dtype), true);
+    expect(fused.ops.filter((op) => op.startsWith('conv2d_')).length).toBeGreaterThan(30);
+    expect(apart.ops).toEqual(fused.ops);
+    const partial = (outcome: Outcome) => outcome.implementations.filter((name) => name.endsWith(', relu apart')).length;
+    expect([partial(fused), partial(apart)]).toEqual([0, fused.ops.filter((op) => op.startsWith('conv2d_')).length]);
+    expect(difference(fused, plain)).toBeLessThan(tolerances[dtype]);
+    expect(difference(apart, plain)).toBeLessThan(tolerances[dtype]);
+  });
+});

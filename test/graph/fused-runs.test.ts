@@ -1,0 +1,39 @@
+// Fused graphs compute what the unfused ones compute: whole networks, on the reference in float64 and on the CPU.
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Device } from '../../lib/program.ts';
+import { difference, inferenceOf, networks, run, stepOf } from './fused/narrow.ts';
+
+let reference: Device;
+let cpu: Device;
+beforeAll(async () => {
+  reference = await Device.open('reference');
+  cpu = await Device.open('cpu', { threads: 2 });
+});
+afterAll(async () => {
+  await reference.close();
+  await cpu.close();
+});
+
+const isFused = (op: string) => /^(fold|conv2d_relu|conv2d_add_relu)|_relu(_grad)?$/.test(op) && op !== 'relu';
+
+describe.each(networks.map((network) => [network.name, network] as const))('%s', (_, network) => {
+  // Rounding of float64, 1e-16, through fifty layers and, in training, the small variances of two pictures.
+  it.each([
+    ['inference', () => inferenceOf(network, 'float64'), 1e-12],
+    ['training', () => stepOf(network, 'float64'), 1e-9],
+  ] as const)('in %s, on the reference in float64', async (_mode, graph, tolerance) => {
+    const [fused, plain] = [await run(reference, graph(), true), await run(reference, graph(), false)];
+    expect(fused.ops.filter(isFused).length).toBeGreaterThan(15);
+    expect(plain.ops.filter(isFused)).toEqual([]);
+    expect(fused.ops.length).toBeLessThan(plain.ops.length);
+    expect(difference(fused, plain)).toBeLessThan(tolerance);
+  });
+
+  it.each(['float32', 'bfloat16'] as const)('in inference, on the CPU in %s', async (dtype, { skip }) => {
+    if (!cpu.features.has('dtype:bfloat16') && dtype === 'bfloat16') skip('this processor has no bfloat16 instructions');
+    const [fused, plain] = [inferenceOf(network, dtype), inferenceOf(network, dtype)];
+    const [found, expected] = [await run(cpu, fused, true), await run(cpu, plain, false)];
+    expect(found.ops.filter(isFused).length).toBeGreaterThan(15);
+    expect(difference(found, expected)).toBeLessThan(dtype === 'float32' ? 1e-4 : 0.1);
+  });
+});

@@ -1,0 +1,97 @@
+// Narrowed networks on small pictures, with statistics and parameters that no initialiser gives, run once.
+import { autocast, Graph, gradient, type HostArray, hostArrayOf } from '../../../lib/graph/index.ts';
+import { cifarResNet, inceptionV2, resnet50, resnet50V2 } from '../../../lib/models/index.ts';
+import type { Module } from '../../../lib/nn/index.ts';
+import { softmaxCrossEntropy } from '../../../lib/ops/index.ts';
+import { sgd } from '../../../lib/optim/index.ts';
+import { compile, type Device, type State, variablesOf } from '../../../lib/program.ts';
+import { Random } from '../../support/random.ts';
+
+const numClasses = 5;
+const narrow = { numClasses, widthMultiplier: 1 / 8 };
+
+export interface Narrow {
+  readonly name: string;
+  readonly side: number;
+  readonly model: () => Module;
+}
+
+export const networks: readonly Narrow[] = [
+  { name: 'ResNet-20', side: 17, model: () => cifarResNet({ depth: 20, numClasses }) },
+  { name: 'ResNet-50', side: 33, model: () => resnet50(narrow) },
+  { name: 'ResNet-50-v2', side: 33, model: () => resnet50V2(narrow) },
+  { name: 'Inception-v2', side: 33, model: () => inceptionV2({ ...narrow, dropout: 0, stem: 'separable' }) },
+];
+
+const batch = 2;
+const labels = Int32Array.of(3, 0);
+
+function picture(graph: Graph, side: number) {
+  return graph.input('x', { shape: [batch, 3, side, side], format: 'activation' });
+}
+
+export function inferenceOf({ model, side }: Narrow, dtype: 'float32' | 'float64' | 'float16' | 'bfloat16'): Graph {
+  const graph = new Graph({ dtype: dtype === 'float64' ? dtype : 'float32' });
+  graph.name(model().call(picture(graph, side)), 'logits');
+  return dtype === 'float16' || dtype === 'bfloat16' ? autocast(graph, dtype) : graph;
+}
+
+export function stepOf({ model, side }: Narrow, dtype: 'float32' | 'float64'): Graph {
+  const graph = new Graph({ dtype, training: true });
+  const net = model();
+  const logits = graph.name(net.call(picture(graph, side)), 'logits');
+  const loss = softmaxCrossEntropy(logits, graph.input('labels', { shape: [batch], dtype: 'int32' }));
+  const parameters = net.namedParameters().map(([name]) => graph.find(name));
+  const rate = graph.input('learning_rate', { shape: [1] });
+  sgd({ momentum: 0.9 }).update(graph, parameters, gradient(loss, parameters), rate);
+  return graph;
+}
+
+/** Away from 0 and 1, where folding a normalisation would not be seen. */
+async function disturb(graph: Graph, state: State): Promise<void> {
+  for (const { name, shape, dtype } of graph.variables) {
+    if (shape.length !== 1 || !/(weight|bias|running_mean|running_var)$/.test(name)) continue;
+    const random = new Random(name);
+    const isPositive = /(weight|running_var)$/.test(name);
+    const draw = () => (isPositive ? 0.5 + random.uniform() : random.normal() / 4);
+    await state.write(name, hostArrayOf(dtype).from(Float64Array.from({ length: shape[0] as number }, draw)));
+  }
+}
+
+export interface Outcome {
+  readonly ops: readonly string[];
+  readonly implementations: readonly string[];
+  /** The logits, and after a training step every variable. */
+  readonly values: ReadonlyMap<string, HostArray>;
+}
+
+export async function run(device: Device, graph: Graph, fuse: boolean): Promise<Outcome> {
+  const state = await device.createState(variablesOf(graph), { seed: 1 });
+  const program = await compile(graph, { device, state, keep: ['logits'], fuse });
+  try {
+    await disturb(graph, state);
+    const random = new Random('picture');
+    const x = graph.find('x');
+    const given = { x: hostArrayOf(x.dtype).from(Float64Array.from({ length: 3 * batch * (x.shape[2] as number) ** 2 }, () => random.normal())) };
+    const rate = hostArrayOf(graph.dtype).from([0.01]);
+    await program.step(graph.training ? { ...given, labels, learning_rate: rate } : given);
+    const values = new Map([['logits', await program.fetch('logits')]]);
+    for (const { name } of graph.training ? graph.variables : []) values.set(name, await state.read(name));
+    const { rows } = program.plan;
+    return { ops: rows.map(({ op }) => op), implementations: rows.map(({ implementation }) => implementation), values };
+  } finally {
+    program.close();
+    state.close();
+  }
+}
+
+/** The largest difference of any value, relative to the largest magnitude in it. */
+export function difference(found: Outcome, expected: Outcome): number {
+  return Math.max(...[...expected.values].map(([name, truth]) => differenceOf(found.values.get(name) as HostArray, truth)));
+}
+
+function differenceOf(found: HostArray, truth: HostArray): number {
+  const largest = Math.max(...Array.from(truth, Math.abs));
+  const error = Math.max(...Array.from(truth, (value, i) => Math.abs((found[i] as number) - value)));
+  return error === 0 ? 0 : error / largest;
+}

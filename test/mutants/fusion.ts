@@ -1,0 +1,96 @@
+// Planted bugs in fusion and folding, and in the kernels that they put in the place of others.
+import { cpuOps, cudaOps, file, type Mutant } from './mutant.ts';
+
+const fusions = file('test/graph/fusions.test.ts');
+
+export const fusion: readonly Mutant[] = [
+  {
+    bug: 'a training step fuses convolution and ReLU',
+    file: 'lib/ops/conv_fused.ts',
+    find: "last.op === 'relu' && !last.outputs[0]?.graph.training",
+    replace: "last.op === 'relu'",
+    tests: fusions,
+  },
+  {
+    bug: 'the convolution takes its own output for the residual',
+    file: 'lib/ops/conv_fused.ts',
+    find: 'sum?.inputs.find((input) => input !== conv?.outputs[0])',
+    replace: 'sum?.inputs[0]',
+    tests: fusions,
+  },
+  {
+    bug: 'a normalisation is folded although the convolution has a bias, which is lost',
+    file: 'lib/ops/fold.ts',
+    find: 'if (!conv || !x || !w || bias || x.graph.training) return undefined;',
+    replace: 'if (!conv || !x || !w || (bias && false) || x.graph.training) return undefined;',
+    tests: fusions,
+  },
+  {
+    bug: 'a weight that is cast is not looked through, and half precision folds nothing',
+    file: 'lib/ops/fold.ts',
+    find: 'const full = cast ? (cast.inputs[0] as Value) : w;',
+    replace: 'const full = w;',
+    tests: fusions,
+  },
+  {
+    bug: 'the mean is folded without the scale',
+    file: 'native/backend/cpu/fold.cc',
+    find: 'bias[o] - mean[o] * scale(a, o)',
+    replace: 'bias[o] - mean[o]',
+    tests: cpuOps('fold_batch_norm'),
+  },
+  {
+    bug: 'all blocks of outputs are scaled like the first that a thread meets',
+    file: 'native/backend/cpu/fold.cc',
+    find: 'stop = std::min(end, (begin / lines + 1) * lines);',
+    replace: 'stop = end;',
+    tests: cpuOps('fold_batch_norm'),
+  },
+  {
+    bug: 'Winograd rectifies before it adds the residual',
+    file: 'native/backend/cpu/simd/winograd.cc',
+    find: 'if (residual) v += load(residual + offset);\n    return f.relu ? relu(v) : v;',
+    replace: 'if (f.relu) v = relu(v);\n    return residual ? v + load(residual + offset) : v;',
+    tests: cpuOps('conv2d_add_relu'),
+  },
+  {
+    bug: 'Winograd takes the bias of the first block for all',
+    file: 'native/backend/cpu/simd/winograd.cc',
+    find: 'load(f.bias + block * B)',
+    replace: 'load(f.bias + 0 * block)',
+    tests: cpuOps('conv2d_relu'),
+  },
+  {
+    bug: 'the sum of oneDNN is rectified before the residual',
+    file: 'native/backend/cpu/conv.cc',
+    find: 'if (epilogue.residual) operations.append_binary(dnnl::algorithm::binary_add, y);\n  if (epilogue.relu) operations.append_eltwise(dnnl::algorithm::eltwise_relu, 0, 0);',
+    replace:
+      'if (epilogue.residual) operations.append_binary(dnnl::algorithm::binary_add, y);\n  if (epilogue.relu && !epilogue.residual) operations.append_eltwise(dnnl::algorithm::eltwise_relu, 0, 0);',
+    tests: cpuOps('conv2d_add_relu'),
+  },
+];
+
+/** In the CUDA back end, found on the simulated device. */
+export const fusedKernels: readonly Mutant[] = [
+  {
+    bug: 'the last numbers of every output are not folded',
+    file: 'native/backend/cuda/fold.cu',
+    find: 'i < row; i += blockDim.x) y[o * row + i]',
+    replace: 'i < row / 2 * 2; i += blockDim.x) y[o * row + i]',
+    tests: cudaOps('float32 fold_batch_norm'),
+  },
+  {
+    bug: 'a fused convolution in half precision hands its bias on, but not its residual',
+    file: 'native/backend/cuda/planned.cc',
+    find: 'stand_in_.residual ? a.inputs[3] : nullptr}',
+    replace: 'stand_in_.residual ? a.inputs[0] : nullptr}',
+    tests: cudaOps('float16 conv2d_add_relu'),
+  },
+  {
+    bug: 'what cuDNN does not fuse is left without its residual',
+    file: 'native/backend/cuda/relu.cu',
+    find: 'return Rectify{}(x + residual);',
+    replace: 'return Rectify{}(x + 0 * residual);',
+    tests: cudaOps('float32 conv2d_add_relu', { settings: 'fuse=0' }),
+  },
+];
