@@ -1,7 +1,6 @@
 // The fused forms of batch normalisation, which only fuse() emits: BN+ReLU and BN+add+ReLU, both directions and inference.
 import { defineOp, type Match, type Node, producedBy, type Target, typeOf, type Value } from '../graph/index.ts';
-import { add } from './add.ts';
-import { relu, reluGrad } from './relu.ts';
+import { reluGrad } from './relu.ts';
 
 /** BN -> ReLU, found from its ReLU. */
 function normRelu(norm: string) {
@@ -32,7 +31,8 @@ function gradientPair(last: Node) {
   const mask = last.op === 'batch_norm_grad' ? producedBy(last.inputs[0], 'relu_grad') : undefined;
   const activated = mask && producedBy(mask.inputs[1], 'relu');
   const before = activated?.inputs[0]?.producer;
-  const isOurs = (node: Node | undefined) => node?.op === 'batch_norm' && node.outputs[1] === last.inputs[3];
+  const isNorm = (op: string) => op === 'batch_norm' || op === 'batch_norm_summed';
+  const isOurs = (node: Node | undefined) => node && isNorm(node.op) && node.outputs[1] === last.inputs[3];
   return mask && before && { mask, before, isOurs };
 }
 
@@ -56,15 +56,22 @@ function normAddReluGrad(last: Node): Match | undefined {
   return { nodes: [last, mask], inputs, outputs: [dx, mask.outputs[0] as Value, ...parameters], attributes: {} };
 }
 
-/** Emits the plain normalisation of a fused node and hands its output on. */
-function unfused(norm: string, finish: (y: Value, residual: Value) => Value, hasResidual: boolean) {
+/** Emits the plain normalisation of a fused node and hands its output on. Given sums are left out: it measures itself. */
+function unfused(norm: string, hasResidual: boolean) {
+  const [plain, sums] = norm === 'batch_norm_summed' ? ['batch_norm', 2] : [norm, 0];
   return (node: Node, { graph, map }: Target): Value[] => {
-    const [x, ...others] = node.inputs.map(map) as [Value, ...Value[]];
+    const given = node.inputs.slice(0, node.inputs.length - sums);
+    const [x, ...others] = given.map(map) as [Value, ...Value[]];
     const outputs = node.outputs.map((output) => (output.storage === 'variable' ? map(output) : typeOf(output)));
-    const parameters = hasResidual ? others.slice(1) : others;
-    const [y, ...statistics] = graph.emit(norm, [x, ...parameters], outputs, node.attributes) as [Value, ...Value[]];
-    return [finish(y, others[0] as Value), ...statistics];
+    const residual = hasResidual ? (others.shift() as Value) : undefined;
+    const [y, ...statistics] = graph.emit(plain, [x, ...others], outputs, node.attributes) as [Value, ...Value[]];
+    return [unchecked('relu', residual ? unchecked('add', y, residual) : y), ...statistics];
   };
+}
+
+/** relu() and add() would refuse float16, which only autocast() brings into a graph. */
+function unchecked(op: 'relu' | 'add', x: Value, ...more: Value[]): Value {
+  return x.graph.emit(op, [x, ...more], [typeOf(x)])[0] as Value;
 }
 
 function lowerReluGrad(node: Node, { graph, map }: Target): Value[] {
@@ -77,7 +84,7 @@ function lowerReluGrad(node: Node, { graph, map }: Target): Value[] {
 function activatedOf({ inputs, path }: Node): Value {
   const forward = inputs[4]?.producer;
   const y = forward?.outputs[0];
-  if (forward?.op === 'batch_norm_relu') return y as Value;
+  if (forward?.op === 'batch_norm_relu' || forward?.op === 'batch_norm_summed_relu') return y as Value;
   const activation = y?.graph.nodes.find((node) => node.op === 'relu' && node.inputs[0] === y);
   if (!activation)
     throw new Error(`batch_norm_relu_grad ${path}: cannot be lowered, its forward ReLU is not in the graph`);
@@ -92,12 +99,9 @@ function lowerAddReluGrad(node: Node, { graph, map }: Target): Value[] {
   return [first as Value, masked, ...rest];
 }
 
-for (const norm of ['batch_norm', 'batch_norm_inference']) {
-  defineOp(`${norm}_relu`, { fuse: normRelu(norm), lower: unfused(norm, (y) => relu(y), false) });
-  defineOp(`${norm}_add_relu`, {
-    fuse: normAddRelu(norm),
-    lower: unfused(norm, (y, residual) => relu(add(y, residual)), true),
-  });
+for (const norm of ['batch_norm', 'batch_norm_summed', 'batch_norm_inference']) {
+  defineOp(`${norm}_relu`, { fuse: normRelu(norm), lower: unfused(norm, false) });
+  defineOp(`${norm}_add_relu`, { fuse: normAddRelu(norm), lower: unfused(norm, true) });
 }
 defineOp('batch_norm_relu_grad', { fuse: normReluGrad, lower: lowerReluGrad });
 defineOp('batch_norm_add_relu_grad', { fuse: normAddReluGrad, lower: lowerAddReluGrad });

@@ -36,4 +36,5 @@ export type { WindowOptions } from './window.ts';
 
 import './batch_norm_fused.ts';
 import './conv_fused.ts';
+import './conv_statistics.ts';
 import './fold.ts';

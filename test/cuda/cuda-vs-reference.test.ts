@@ -79,6 +79,8 @@ function lacking(device: Device, { nodes }: OpCase): string | undefined {
 // quicker in its parts leaves its sum in that type; see planned.cc.
 function rounds({ nodes }: OpCase): 'bias' | 'sum' | 'gradient' | undefined {
   if (nodes.some(({ op }) => op === 'conv2d_wgrad')) return 'gradient';
-  if (nodes.some(({ op }) => op === 'conv2d_add_relu')) return 'sum';
-  return nodes.some(({ op, inputs }) => /^(conv2d|linear)(_relu)?$/.test(op) && inputs.length === 3) ? 'bias' : undefined;
+  if (nodes.some(({ op }) => op === 'conv2d_add_relu' || op === 'conv2d_statistics')) return 'sum';
+  return nodes.some(({ op, inputs }) => /^(conv2d|linear)(_relu)?$/.test(op) && inputs.length === 3)
+    ? 'bias'
+    : undefined;
 }

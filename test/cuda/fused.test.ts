@@ -1,8 +1,18 @@
 // Networks with fused and folded convolutions on the simulated device (`.ci/run simulate`), beside the same device without
 // fusion: by what stands for cuDNN's fused engines, and in the parts that are taken where cuDNN has none.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { fusions } from '../../lib/graph/index.ts';
 import { Device } from '../../lib/program.ts';
-import { difference, inferenceOf, networks, type Outcome, run } from '../graph/fused/narrow.ts';
+import {
+  difference,
+  forwardValues,
+  inferenceOf,
+  type Narrow,
+  networks,
+  type Outcome,
+  run,
+  stepOf,
+} from '../graph/fused/narrow.ts';
 
 const { available } = Device.backends().find(({ name }) => name === 'cuda') ?? { available: false };
 let simulated = false;
@@ -16,7 +26,9 @@ afterAll(() => {
   process.env.NODE_CUDNN_SIMULATION = '';
 });
 
-async function runWith(settings: string, graph: Parameters<typeof run>[1], fuse: boolean): Promise<Outcome> {
+type Arguments = Parameters<typeof run>;
+
+async function runWith(settings: string, graph: Arguments[1], fuse: Arguments[2]): Promise<Outcome> {
   process.env.NODE_CUDNN_SIMULATION = settings;
   const device = await Device.open('cuda:0', { measureEngines: false });
   try {
@@ -39,9 +51,24 @@ describe.each(chosen.map((network) => [network.name, network] as const))('%s', (
     const apart = await runWith('fuse=0', inferenceOf(network, dtype), true);
     expect(fused.ops.filter((op) => op.startsWith('conv2d_')).length).toBeGreaterThan(30);
     expect(apart.ops).toEqual(fused.ops);
-    const partial = (outcome: Outcome) => outcome.implementations.filter((name) => name.endsWith(', relu apart')).length;
+    const partial = (outcome: Outcome) =>
+      outcome.implementations.filter((name) => name.endsWith(', relu apart')).length;
     expect([partial(fused), partial(apart)]).toEqual([0, fused.ops.filter((op) => op.startsWith('conv2d_')).length]);
     expect(difference(fused, plain)).toBeLessThan(tolerances[dtype]);
     expect(difference(apart, plain)).toBeLessThan(tolerances[dtype]);
   });
+});
+
+it('ResNet-20 trains the same with the sums of its convolutions, fused and in parts, in float16', async ({ skip }) => {
+  if (!simulated) return skip('the device cuda is not the simulation');
+  const network = networks[0] as Narrow;
+  const withoutSums = fusions().filter((name) => !name.startsWith('batch_norm_summed'));
+  const plain = await runWith('', stepOf(network, 'float16'), withoutSums);
+  for (const settings of ['', 'fuse=0']) {
+    const found = await runWith(settings, stepOf(network, 'float16'), true);
+    const apart = found.implementations.filter((name) => name.endsWith(', sums apart'));
+    expect(apart).toHaveLength(settings ? 18 : 0);
+    expect(found.ops.filter((op) => op.startsWith('batch_norm_summed'))).toHaveLength(18);
+    expect(difference(found, plain, forwardValues)).toBeLessThan(3e-3);
+  }
 });

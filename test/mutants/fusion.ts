@@ -87,6 +87,13 @@ export const fusedKernels: readonly Mutant[] = [
     tests: cudaOps('float16 conv2d_add_relu'),
   },
   {
+    bug: 'the variance from sums forgets the mean',
+    file: 'native/backend/cuda/batch_norm.cu',
+    find: 'fmaf(-mean, sum[channel], square_sum[channel])',
+    replace: 'fmaf(-0 * mean, sum[channel], square_sum[channel])',
+    tests: cudaOps('float32 batch_norm_summed'),
+  },
+  {
     bug: 'what cuDNN does not fuse is left without its residual',
     file: 'native/backend/cuda/relu.cu',
     find: 'return Rectify{}(x + residual);',

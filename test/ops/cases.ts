@@ -66,6 +66,11 @@ function normCases(x: Size): OpCase[] {
   const saved = { mean: drawn(c, (random) => random.normal() / 8), invstd: positive(c) };
   const running = { running_mean: variable(c), running_var: variable(positive(c)) };
   const fixed = { running_mean: c, running_var: positive(c) };
+  const values = x[0] * x[2] * x[3];
+  const sums = {
+    sum: drawn(c, (random) => (values * random.normal()) / 8),
+    square_sum: drawn(c, (random) => values * (1 + random.uniform())),
+  };
   const [X, residual, dy, y] = [A(...x), A(...x), A(...x), A(...x)];
   const parameters = { dweight: c, dbias: c };
   const training = { outputs: { y: X, mean: c, invstd: c, ...running }, attributes: { epsilon: 1e-5, momentum: 0.1 } };
@@ -74,6 +79,9 @@ function normCases(x: Size): OpCase[] {
     { op: 'batch_norm', inputs: { x: X, ...channel }, ...training },
     { op: 'batch_norm_relu', inputs: { x: X, ...channel }, ...training },
     { op: 'batch_norm_add_relu', inputs: { x: X, residual, ...channel }, ...training },
+    { op: 'batch_norm_summed', inputs: { x: X, ...channel, ...sums }, ...training },
+    { op: 'batch_norm_summed_relu', inputs: { x: X, ...channel, ...sums }, ...training },
+    { op: 'batch_norm_summed_add_relu', inputs: { x: X, residual, ...channel, ...sums }, ...training },
     { op: 'batch_norm_grad', inputs: { dy, x: X, weight: c, ...saved }, outputs: { dx: X, ...parameters } },
     { op: 'batch_norm_relu_grad', inputs: { dy, x: X, ...channel, ...saved }, outputs: { dx: X, ...parameters } },
     {

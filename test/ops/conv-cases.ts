@@ -69,6 +69,7 @@ export function convolutionCases({ x, o, kernel, groups = 1, bias = false, ...wi
   const fused = [
     { ...forward, op: 'conv2d_relu', inputs: one },
     { ...forward, op: 'conv2d_add_relu', inputs: { ...other, residual: Y } },
+    { ...forward, op: 'conv2d_statistics', inputs: plain, outputs: { y: Y, sum: S(o), square_sum: S(o) } },
   ];
   return [...cases, ...(bias ? [{ ...forward, inputs: biased }] : []), ...fused].map(single);
 }

@@ -54,15 +54,24 @@ struct StoreStatistics {
   __device__ void blend(float* running, float batch) const { *running = (1 - momentum) * *running + momentum * batch; }
 };
 
-Prepared prepare_training(Cuda& cuda, const Graph& graph, const Node& node, Tail tail) {
+__global__ void __launch_bounds__(block_threads)
+    finish_sums_kernel(StoreStatistics finish, int64_t channels, const float* sum, const float* square_sum) {
+  for (int64_t channel = thread_index(); channel < channels; channel += thread_count()) {
+    const float mean = sum[channel] / finish.rows;
+    finish(channel, {finish.rows, mean, fmaxf(fmaf(-mean, sum[channel], square_sum[channel]), 0)});
+  }
+}
+
+Prepared prepare_training(Cuda& cuda, const Graph& graph, const Node& node, Tail tail, bool summed = false) {
   const size_t residual = tail == Tail::add_relu ? 1 : 0;
-  expect_counts(node, 3 + residual, 5);
+  expect_counts(node, 3 + residual + (summed ? 2 : 0), 5);
   const ValueType& x = input_type(graph, node, 0);
   const Dims dims = expect_batch(x);
   const auto epsilon = static_cast<float>(expect_number(node, "epsilon", 0, any_number));
   const auto momentum = static_cast<float>(expect_number(node, "momentum", 0, 1));
   if (residual) expect_type("residual", input_type(graph, node, 1), x);
   expect_channel_inputs(graph, node, 1 + residual, dims.c, {"weight", "bias"});
+  if (summed) expect_channel_inputs(graph, node, 3 + residual, dims.c, {"sum", "square_sum"});
   expect_type("y", output_type(graph, node, 0), x);
   expect_channel_outputs(graph, node, 1, dims.c, {"mean", "invstd", "running_mean", "running_var"});
   InPlace in_place{{0, 0}};
@@ -78,12 +87,16 @@ Prepared prepare_training(Cuda& cuda, const Graph& graph, const Node& node, Tail
               const StoreStatistics finish{
                   mean,    invstd,  output<float>(a, 3), output<float>(a, 4), static_cast<float>(columns.rows),
                   epsilon, momentum};
-              reduce_columns<V, Moments>(cuda, columns, Measure<T>{input<T>(a, 0)}, finish, a.workspace);
+              if (summed)
+                launch(finish_sums_kernel, blocks_for(cuda, dims.c), block_threads, 0, cuda.stream, finish, dims.c,
+                       input<float>(a, 3 + residual), input<float>(a, 4 + residual));
+              else
+                reduce_columns<V, Moments>(cuda, columns, Measure<T>{input<T>(a, 0)}, finish, a.workspace);
               map_columns<V>(cuda, columns,
                              Normalise<T, t>{input<T>(a, 0), residual ? input<T>(a, 1) : nullptr, output<T>(a, 0), mean,
                                              invstd, input<float>(a, 1 + residual), input<float>(a, 2 + residual), -1});
             },
-            partial_bytes<Moments>(columns), in_place);
+            summed ? size_t{0} : partial_bytes<Moments>(columns), in_place);
       });
     });
   });
@@ -99,6 +112,15 @@ Prepared prepare_batch_norm_relu(Cuda& cuda, const Graph& graph, const Node& nod
 }
 Prepared prepare_batch_norm_add_relu(Cuda& cuda, const Graph& graph, const Node& node) {
   return prepare_training(cuda, graph, node, Tail::add_relu);
+}
+Prepared prepare_batch_norm_summed(Cuda& cuda, const Graph& graph, const Node& node) {
+  return prepare_training(cuda, graph, node, Tail::none, true);
+}
+Prepared prepare_batch_norm_summed_relu(Cuda& cuda, const Graph& graph, const Node& node) {
+  return prepare_training(cuda, graph, node, Tail::relu, true);
+}
+Prepared prepare_batch_norm_summed_add_relu(Cuda& cuda, const Graph& graph, const Node& node) {
+  return prepare_training(cuda, graph, node, Tail::add_relu, true);
 }
 
 }  // namespace node_cudnn::cuda

@@ -73,6 +73,17 @@ Prepared prepare_conv2d_add_relu(Cuda& cuda, const Graph& graph, const Node& nod
   return prepare_forward(cuda, graph, node, true, true);
 }
 
+Prepared prepare_conv2d_statistics(Cuda& cuda, const Graph& graph, const Node& node) {
+  expect_counts(node, 2, 3);
+  const ValueType &x = input_type(graph, node, 0), &w = input_type(graph, node, 1), &y = output_type(graph, node, 0);
+  Convolution c = convolution(cuda, node, Pass::forward, x, w, y);
+  c.statistics = true;
+  expect_type("weight", w, {x.dtype, Format::filter, w.shape});
+  expect_type("sum", output_type(graph, node, 1), plain(DType::float32, {w.shape[0]}));
+  expect_type("square_sum", output_type(graph, node, 2), plain(DType::float32, {w.shape[0]}));
+  return planned(cuda, c);
+}
+
 Prepared prepare_conv2d_dgrad(Cuda& cuda, const Graph& graph, const Node& node) {
   expect_counts(node, 2, 1);
   const ValueType &dy = input_type(graph, node, 0), &w = input_type(graph, node, 1), &dx = output_type(graph, node, 0);

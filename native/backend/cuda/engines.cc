@@ -32,29 +32,29 @@ size_t bytes_of(DType dtype, std::span<const int64_t> shape) {
 }
 
 struct OperandBytes {
-  std::vector<size_t> inputs;
-  size_t output;
+  std::vector<size_t> inputs, outputs;
 };
 
 OperandBytes operand_bytes(Pass pass, DType dtype, DType result, std::span<const int64_t> x, std::span<const int64_t> w,
                            std::span<const int64_t> y, bool bias) {
   switch (pass) {
     case Pass::forward: {
-      OperandBytes bytes{{bytes_of(dtype, x), bytes_of(dtype, w)}, bytes_of(result, y)};
+      OperandBytes bytes{{bytes_of(dtype, x), bytes_of(dtype, w)}, {bytes_of(result, y)}};
       if (bias) bytes.inputs.push_back(bytes_of(dtype, w.first(1)));
       return bytes;
     }
     case Pass::dgrad:
-      return {{bytes_of(dtype, y), bytes_of(dtype, w)}, bytes_of(result, x)};
+      return {{bytes_of(dtype, y), bytes_of(dtype, w)}, {bytes_of(result, x)}};
     case Pass::wgrad:
-      return {{bytes_of(dtype, x), bytes_of(dtype, y)}, bytes_of(result, w)};
+      return {{bytes_of(dtype, x), bytes_of(dtype, y)}, {bytes_of(result, w)}};
   }
   throw std::invalid_argument("unknown pass");
 }
 
 OperandBytes operand_bytes(const Convolution& c) {
   OperandBytes bytes = operand_bytes(c.pass, c.dtype, c.result, c.x, c.w, c.y, c.bias);
-  if (c.residual) bytes.inputs.push_back(bytes.output);
+  if (c.residual) bytes.inputs.push_back(bytes.outputs[0]);
+  if (c.statistics) bytes.outputs.resize(3, static_cast<size_t>(c.w[0]) * sizeof(float));
   return bytes;
 }
 
@@ -94,7 +94,8 @@ std::string describe(const Convolution& c) {
   return std::string("conv2d ") + name_of(c.pass) + " " + name_of(c.dtype) + ">" + name_of(c.result) + " x " +
          numbers(c.x) + " w " + numbers(c.w) + " y " + numbers(c.y) + " stride " + numbers(c.stride) + " padding " +
          numbers(c.padding) + " dilation " + numbers(c.dilation) + " groups " + std::to_string(c.groups) +
-         (c.bias ? " bias" : "") + (c.tf32 ? " tf32" : "") + (c.residual ? " residual" : "") + (c.relu ? " relu" : "");
+         (c.bias ? " bias" : "") + (c.tf32 ? " tf32" : "") + (c.residual ? " residual" : "") + (c.relu ? " relu" : "") +
+         (c.statistics ? " statistics" : "");
 }
 
 std::string describe(const Product& p) {
@@ -175,7 +176,7 @@ Engines::Choice Engines::fastest(const Problem& problem, const std::vector<Candi
   Choice best = first(problem, candidates, alternative);
   try {
     const OperandBytes bytes = operand_bytes(problem);
-    Stopwatch stopwatch(cuda_, bytes.inputs, bytes.output);
+    Stopwatch stopwatch(cuda_, bytes.inputs, bytes.outputs);
     float least = std::numeric_limits<float>::infinity();
     const auto consider = [&](Choice choice) {
       if (!choice.plan || choice.plan->workspace_bytes() > workspace_limit) return;

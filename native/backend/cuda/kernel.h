@@ -62,5 +62,9 @@ void widen(Cuda& cuda, DType from, const void* source, float* target, int64_t co
 void narrow(Cuda& cuda, const float* source, DType to, void* target, int64_t count);
 // relu.cu: y = relu(y), or relu(y + residual) where there is one.
 void rectify(Cuda& cuda, DType dtype, void* y, const void* residual, int64_t count);
+// statistics.cu: of y [rows][channels], over the rows of each channel.
+void sum_channels(Cuda& cuda, DType dtype, const void* y, int64_t rows, int64_t channels, float* sum, float* square_sum,
+                  void* workspace);
+size_t sum_channels_bytes(const Cuda& cuda, DType dtype, int64_t rows, int64_t channels);
 
 }  // namespace node_cudnn::cuda

@@ -25,11 +25,12 @@ struct Convolution {
   int64_t groups;
   bool bias;
   bool tf32;  // float32 products may round their operands to tf32
-  // Of a fused node, forward: y = relu(sum + bias + residual).
+  // Of a fused node, forward: y = relu(sum + bias + residual), or y with the sums of its channels and of their squares.
   bool residual = false;
   bool relu = false;
+  bool statistics = false;  // outputs: y, sum, square_sum; float32 [O]
 
-  bool is_fused() const { return residual || relu; }
+  bool is_fused() const { return residual || relu || statistics; }
 };
 
 struct Product {

@@ -1,5 +1,7 @@
 #include "backend/cuda/planned.h"
 
+#include <algorithm>
+
 #include "backend/cuda/kernel.h"
 #include "program/memory.h"
 
@@ -56,11 +58,20 @@ class Apart final : public Plan {
 
   void run(cudaStream_t stream, const Arguments& a) override {
     const Convolution& c = convolution_;
-    const void* residual = c.residual ? a.inputs[c.bias ? 3 : 2] : nullptr;
+    const int64_t rows = c.y[0] * c.y[2] * c.y[3], channels = c.y[1];
     plain_->run(stream, a);
-    rectify(cuda_, c.dtype, a.outputs[0], residual, c.y[0] * c.y[1] * c.y[2] * c.y[3]);
+    if (c.statistics) {
+      sum_channels(cuda_, c.dtype, a.outputs[0], rows, channels, output<float>(a, 1), output<float>(a, 2), a.workspace);
+    } else {
+      const void* residual = c.residual ? a.inputs[c.bias ? 3 : 2] : nullptr;
+      rectify(cuda_, c.dtype, a.outputs[0], residual, rows * channels);
+    }
   }
-  size_t workspace_bytes() const override { return plain_->workspace_bytes(); }
+  size_t workspace_bytes() const override {
+    const Convolution& c = convolution_;
+    const size_t sums = c.statistics ? sum_channels_bytes(cuda_, c.dtype, c.y[0] * c.y[2] * c.y[3], c.y[1]) : 0;
+    return std::max(plain_->workspace_bytes(), sums);
+  }
 
  private:
   Cuda& cuda_;
@@ -72,9 +83,10 @@ Engines::Alternative apart(Cuda& cuda, const Convolution& c) {
   if (!c.is_fused()) return {};
   return [&cuda, c] {
     Convolution plain = c;
-    plain.residual = plain.relu = false;
+    plain.residual = plain.relu = plain.statistics = false;
     Engines::Choice choice = cuda.engines->choose(plain);
-    return Engines::Choice{std::make_unique<Apart>(cuda, c, std::move(choice.plan)), choice.name + ", relu apart"};
+    return Engines::Choice{std::make_unique<Apart>(cuda, c, std::move(choice.plan)),
+                           choice.name + (c.statistics ? ", sums apart" : ", relu apart")};
   };
 }
 

@@ -11,7 +11,7 @@ constexpr int pattern = 0x3c;  // a small number above zero in every float type
 
 }  // namespace
 
-Stopwatch::Stopwatch(const Cuda& cuda, const std::vector<size_t>& input_bytes, size_t output_bytes)
+Stopwatch::Stopwatch(const Cuda& cuda, const std::vector<size_t>& input_bytes, const std::vector<size_t>& output_bytes)
     : cuda_(cuda), flush_(std::max<size_t>(cuda.l2_bytes, 1)) {
   const auto add = [this](size_t bytes) {
     operands_.push_back(std::make_unique<Scratch>(bytes));
@@ -19,7 +19,7 @@ Stopwatch::Stopwatch(const Cuda& cuda, const std::vector<size_t>& input_bytes, s
     return operands_.back()->address();
   };
   for (const size_t bytes : input_bytes) inputs_.push_back(add(bytes));
-  outputs_.push_back(add(output_bytes));
+  for (const size_t bytes : output_bytes) outputs_.push_back(add(bytes));
   check(cudaEventCreateWithFlags(&begin_, cudaEventDefault), "cudaEventCreateWithFlags");
   const cudaError_t status = cudaEventCreateWithFlags(&end_, cudaEventDefault);
   if (status != cudaSuccess) cudaEventDestroy(begin_);

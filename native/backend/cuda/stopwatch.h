@@ -22,7 +22,7 @@ class Scratch {
 
 class Stopwatch {
  public:
-  Stopwatch(const Cuda& cuda, const std::vector<size_t>& input_bytes, size_t output_bytes);
+  Stopwatch(const Cuda& cuda, const std::vector<size_t>& input_bytes, const std::vector<size_t>& output_bytes);
   ~Stopwatch();
   Stopwatch(const Stopwatch&) = delete;
   Stopwatch& operator=(const Stopwatch&) = delete;

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cmath>
 
 #include "backend/reference/ops.h"
@@ -27,17 +28,28 @@ void for_channel(const Dims4& d, int64_t c, Function&& f) {
   }
 }
 
-template <class T>
 struct Moments {
   double mean = 0, variance = 0;  // biased
-  Moments(const Dims4& d, int64_t c, const T* x) {
-    const auto count = static_cast<double>(d.n * d.plane());
-    for_channel(d, c, [&](int64_t i) { mean += double{x[i]}; });
-    mean /= count;
-    for_channel(d, c, [&](int64_t i) { variance += (double{x[i]} - mean) * (double{x[i]} - mean); });
-    variance /= count;
-  }
 };
+
+template <class T>
+Moments measured(const Dims4& d, int64_t c, const T* x) {
+  Moments moments;
+  const auto count = static_cast<double>(d.n * d.plane());
+  for_channel(d, c, [&](int64_t i) { moments.mean += double{x[i]}; });
+  moments.mean /= count;
+  for_channel(d, c, [&](int64_t i) {
+    const double deviation = double{x[i]} - moments.mean;
+    moments.variance += deviation * deviation;
+  });
+  moments.variance /= count;
+  return moments;
+}
+
+Moments from_sums(double sum, double square_sum, double count) {
+  const double mean = sum / count;
+  return {mean, std::max(square_sum / count - mean * mean, 0.0)};
+}
 
 template <class T>
 void apply(const Dims4& d, int64_t c, const Affine& affine, Tail tail, const T* x, const T* residual, T* y) {
@@ -57,6 +69,7 @@ struct Training {
 template <class S>
 struct Parameters {
   const S *weight, *bias;
+  const S *sum, *square_sum;  // null where the statistics are to be measured
 };
 
 template <class S>
@@ -72,7 +85,8 @@ void batch_norm(const Training& g, const T* x, const T* residual, const Paramete
     running = static_cast<S>((1 - g.momentum) * double{running} + g.momentum * batch);
   };
   for (int64_t c = 0; c < g.dims.c; ++c) {
-    const Moments<T> moments(g.dims, c, x);
+    const Moments moments =
+        p.sum ? from_sums(double{p.sum[c]}, double{p.square_sum[c]}, count) : measured(g.dims, c, x);
     const double invstd = variance_to_invstd(moments.variance, g.epsilon);
     s.mean[c] = static_cast<S>(moments.mean);
     s.invstd[c] = static_cast<S>(invstd);
@@ -147,13 +161,14 @@ Dims4 batch_dims(const Op& op, const ValueType& x) {
 
 constexpr double any = std::numeric_limits<double>::max();
 
-Prepared prepare_training(const Op& op, Tail tail) {
+Prepared prepare_training(const Op& op, Tail tail, bool summed = false) {
   const size_t residual = tail == Tail::add_relu ? 1 : 0;
-  op.expect_counts(3 + residual, 5);
+  op.expect_counts(3 + residual + (summed ? 2 : 0), 5);
   const ValueType& x = op.input(0);
   const Training g{batch_dims(op, x), op.number("epsilon", 0, any), op.number("momentum", 0, 1), tail};
   if (residual) op.expect_equal("residual", op.input(1), x);
   expect_channel_inputs(op, 1 + residual, x, {"weight", "bias"});
+  if (summed) expect_channel_inputs(op, 3 + residual, x, {"sum", "square_sum"});
   op.expect_equal("y", op.output(0), x);
   expect_channel_outputs(op, 1, x, {"mean", "invstd", "running_mean", "running_var"});
   InPlace in_place{{0, 0}};
@@ -162,8 +177,9 @@ Prepared prepare_training(const Op& op, Tail tail) {
     return prepared(
         [=](const Arguments& a) {
           using S = Statistic<T>;
+          const auto given = [&](size_t i) { return summed ? input<S>(a, i + residual) : nullptr; };
           batch_norm<T>(g, input<T>(a, 0), residual ? input<T>(a, 1) : nullptr,
-                        {input<S>(a, 1 + residual), input<S>(a, 2 + residual)}, output<T>(a, 0),
+                        {input<S>(a, 1 + residual), input<S>(a, 2 + residual), given(3), given(4)}, output<T>(a, 0),
                         {output<S>(a, 1), output<S>(a, 2), output<S>(a, 3), output<S>(a, 4)});
         },
         in_place);
@@ -249,6 +265,9 @@ Prepared prepare_inference(const Op& op, Tail tail) {
 Prepared prepare_batch_norm(const Op& op) { return prepare_training(op, Tail::none); }
 Prepared prepare_batch_norm_relu(const Op& op) { return prepare_training(op, Tail::relu); }
 Prepared prepare_batch_norm_add_relu(const Op& op) { return prepare_training(op, Tail::add_relu); }
+Prepared prepare_batch_norm_summed(const Op& op) { return prepare_training(op, Tail::none, true); }
+Prepared prepare_batch_norm_summed_relu(const Op& op) { return prepare_training(op, Tail::relu, true); }
+Prepared prepare_batch_norm_summed_add_relu(const Op& op) { return prepare_training(op, Tail::add_relu, true); }
 
 Prepared prepare_batch_norm_grad(const Op& op) { return prepare_gradient(op, Tail::none); }
 Prepared prepare_batch_norm_relu_grad(const Op& op) { return prepare_gradient(op, Tail::relu); }

@@ -32,15 +32,25 @@ void store(const double* row, int64_t count, To* to) {
   for (int64_t i = 0; i < count; ++i) to[i] = static_cast<To>(row[i]);
 }
 
+// Sums over all outputs of a channel and over their squares.
+struct Totals {
+  double *sums, *squares;
+};
+
 // What a fused node does to its sums; a NaN stays.
 template <class T>
 struct Finish {
-  const T* residual;
-  bool rectify;
-  void operator()(double* row, int64_t first, int64_t count) const {
+  const T* residual = nullptr;
+  bool rectify = false;
+  Totals totals = {};
+
+  void operator()(double* row, int64_t channel, int64_t first, int64_t count) const {
     for (int64_t i = 0; i < count; ++i) {
       if (residual) row[i] += double{residual[first + i]};
       if (rectify && row[i] < 0) row[i] = 0;
+      if (totals.sums == nullptr) continue;
+      totals.sums[channel] += row[i];
+      totals.squares[channel] += row[i] * row[i];
     }
   }
 };
@@ -68,7 +78,7 @@ void conv2d(const Convolution& g, const T* x, const T* w, const Statistic<T>* bi
       for (int64_t i = 0; i < g.y.h; ++i) {
         const int64_t first = g.y.at(n, o, i, 0);
         sum_row(n, o, i);
-        finish(row, first, g.y.w);
+        finish(row, o, first, g.y.w);
         store(row, g.y.w, y + first);
       }
     }
@@ -182,10 +192,16 @@ Prepared prepare_forward(const Op& op, bool adds, bool rectifies) {
   return with_float(op, dtype, [&]<class T>(std::type_identity<T>) {
     return with_row(g.y.w, [=](const Arguments& a) {
       const auto* bias = biased ? input<Statistic<T>>(a, 2) : nullptr;
-      const Finish<T> finish{adds ? input<T>(a, operands) : nullptr, rectifies};
+      const Finish<T> finish{adds ? input<T>(a, operands) : nullptr, rectifies, {}};
       conv2d<T>(g, input<T>(a, 0), input<T>(a, 1), bias, finish, output<T>(a, 0), row_of(a));
     });
   });
+}
+
+template <class S>
+void store_totals(const Totals& totals, int64_t channels, const Arguments& a) {
+  store(totals.sums, channels, output<S>(a, 1));
+  store(totals.squares, channels, output<S>(a, 2));
 }
 
 }  // namespace
@@ -193,6 +209,25 @@ Prepared prepare_forward(const Op& op, bool adds, bool rectifies) {
 Prepared prepare_conv2d(const Op& op) { return prepare_forward(op, false, false); }
 Prepared prepare_conv2d_relu(const Op& op) { return prepare_forward(op, false, true); }
 Prepared prepare_conv2d_add_relu(const Op& op) { return prepare_forward(op, true, true); }
+
+Prepared prepare_conv2d_statistics(const Op& op) {
+  op.expect_counts(2, 3);
+  const DType dtype = op.input(0).dtype;
+  const Convolution g = make_convolution(op, op.input(0), op.input(1), op.output(0));
+  expect_dtype(op, "weight", op.input(1), dtype);
+  expect_dtype(op, "y", op.output(0), dtype);
+  op.expect_type("sum", op.output(1), statistic(dtype), Format::plain, {g.y.c});
+  op.expect_type("square_sum", op.output(2), statistic(dtype), Format::plain, {g.y.c});
+  return with_float(op, dtype, [&]<class T>(std::type_identity<T>) {
+    return with_row(g.y.w + 2 * g.y.c, [=](const Arguments& a) {
+      double* row = row_of(a);
+      const Totals totals{row + g.y.w, row + g.y.w + g.y.c};
+      std::fill_n(totals.sums, 2 * g.y.c, 0.0);
+      conv2d<T>(g, input<T>(a, 0), input<T>(a, 1), nullptr, {nullptr, false, totals}, output<T>(a, 0), row);
+      store_totals<Statistic<T>>(totals, g.y.c, a);
+    });
+  });
+}
 
 Prepared prepare_conv2d_dgrad(const Op& op) {
   op.expect_counts(2, 1);

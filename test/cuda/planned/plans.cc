@@ -24,14 +24,15 @@ namespace {
 
 struct Kind {
   Pass pass;
-  bool bias = false, residual = false, relu = false;
+  bool bias = false, residual = false, relu = false, statistics = false;
 };
 const std::map<std::string, Kind> kinds = {{"conv2d", {Pass::forward}},
                                            {"conv2d_dgrad", {Pass::dgrad}},
                                            {"conv2d_wgrad", {Pass::wgrad}},
                                            {"conv2d+bias", {Pass::forward, true}},
                                            {"conv2d_relu+bias", {Pass::forward, true, false, true}},
-                                           {"conv2d_add_relu+bias", {Pass::forward, true, true, true}}};
+                                           {"conv2d_add_relu+bias", {Pass::forward, true, true, true}},
+                                           {"conv2d_statistics", {Pass::forward, false, false, false, true}}};
 const std::map<std::string, DType> dtypes = {
     {"float32", DType::float32}, {"float16", DType::float16}, {"bfloat16", DType::bfloat16}};
 
@@ -50,6 +51,7 @@ Convolution parse(const std::string& line) {
   c.bias = kind.bias;
   c.residual = kind.residual;
   c.relu = kind.relu;
+  c.statistics = kind.statistics;
   c.dtype = c.result = dtypes.at(dtype);
   read(in, c.x);
   read(in, c.w);

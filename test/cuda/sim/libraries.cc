@@ -59,7 +59,7 @@ class ReferencePlan final : public Plan {
   void run(cudaStream_t stream, const Arguments& a) override {
     const Node& node = work_->graph.nodes[0];
     std::vector<void*> addresses(a.inputs, a.inputs + node.inputs.size());
-    addresses.push_back(a.outputs[0]);
+    addresses.insert(addresses.end(), a.outputs, a.outputs + node.outputs.size());
     simulation::enqueue(stream, [work = work_, addresses] { work->run(addresses); });
   }
 
@@ -73,19 +73,20 @@ class ReferencePlan final : public Plan {
     std::vector<double> workspace;  // on the host
 
     void run(const std::vector<void*>& addresses) {
-      const size_t last = addresses.size() - 1;
+      const size_t first_output = graph.nodes[0].inputs.size();
       std::vector<Numbers> dense;
       std::vector<void*> places;
-      for (size_t i = 0; i <= last; ++i) {
+      for (size_t i = 0; i < addresses.size(); ++i) {
         const Shape& shape = graph.values[i].type.shape;
         Numbers& numbers = dense.emplace_back(static_cast<size_t>(elements(shape)));
-        if (i < last)
+        if (i < first_output)
           for_elements(shape, [&](size_t to, size_t from) { numbers[to] = number_at(stored[i], addresses[i], from); });
         places.push_back(numbers.data());
       }
-      kernel->run({places.data(), places.data() + last, workspace.data()});
-      for_elements(graph.values[last].type.shape,
-                   [&](size_t from, size_t to) { set_number(stored[last], addresses[last], to, dense[last][from]); });
+      kernel->run({places.data(), places.data() + first_output, workspace.data()});
+      for (size_t i = first_output; i < addresses.size(); ++i)
+        for_elements(graph.values[i].type.shape,
+                     [&](size_t from, size_t to) { set_number(stored[i], addresses[i], to, dense[i][from]); });
     }
   };
   std::shared_ptr<Work> work_;
@@ -96,12 +97,13 @@ struct Operand {
   Shape shape;
 };
 
-std::unique_ptr<Plan> plan(Node node, const std::vector<Operand>& operands, std::vector<DType> stored) {
+// The last `outputs` of the operands are the node's outputs.
+std::unique_ptr<Plan> plan(Node node, const std::vector<Operand>& operands, std::vector<DType> stored,
+                           size_t outputs = 1) {
   Graph graph;
   for (const auto& [format, shape] : operands) graph.values.push_back({"", {DType::float32, format, shape}});
-  const int last = static_cast<int>(operands.size()) - 1;
-  for (int i = 0; i < last; ++i) node.inputs.push_back(i);
-  node.outputs = {last};
+  for (size_t i = 0; i < operands.size(); ++i)
+    (i + outputs < operands.size() ? node.inputs : node.outputs).push_back(static_cast<int>(i));
   graph.nodes.push_back(std::move(node));
   return std::make_unique<ReferencePlan>(std::move(graph), std::move(stored));
 }
@@ -126,6 +128,7 @@ std::vector<DType> stored_as(size_t count, DType dtype, DType result) {
 const char* suffix(Pass pass) { return pass == Pass::forward ? "" : pass == Pass::dgrad ? "_dgrad" : "_wgrad"; }
 
 std::string name_of(const Convolution& c) {
+  if (c.statistics) return "conv2d_statistics";
   if (c.is_fused()) return c.residual ? "conv2d_add_relu" : "conv2d_relu";
   return std::string("conv2d") + suffix(c.pass);
 }
@@ -154,9 +157,13 @@ class ReferenceLibraries final : public Libraries {
     node.attributes.set("padding", doubles(c.padding));
     node.attributes.set("dilation", doubles(c.dilation));
     node.attributes.set("groups", static_cast<double>(c.groups));
-    const auto operands = operands_of(c.pass, {Format::activation, shape_of(c.x)}, {Format::filter, shape_of(c.w)},
-                                      {Format::activation, shape_of(c.y)}, c.bias, c.residual);
-    return plan(std::move(node), operands, stored_as(operands.size(), c.dtype, c.result));
+    auto operands = operands_of(c.pass, {Format::activation, shape_of(c.x)}, {Format::filter, shape_of(c.w)},
+                                {Format::activation, shape_of(c.y)}, c.bias, c.residual);
+    std::vector<DType> stored = stored_as(operands.size(), c.dtype, c.result);
+    if (!c.statistics) return plan(std::move(node), operands, stored);
+    operands.resize(operands.size() + 2, {Format::plain, {c.w[0]}});
+    stored.resize(operands.size(), DType::float32);
+    return plan(std::move(node), operands, stored, 3);
   }
 
   std::unique_ptr<Plan> build(const Product& p, const Candidate&) override {

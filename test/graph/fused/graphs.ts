@@ -14,12 +14,12 @@ export const everything: ReadonlySet<string> = new Set(fusions().map((name) => `
 
 const normalisation = { mean: [0.5, 0.5, 0.5], std: [0.25, 0.25, 0.25] };
 
-export function trainingOf(name: string): Graph {
+export function trainingOf(name: string, ampDtype: AmpDtype = 'float32'): Graph {
   const { imageSize, numClasses } = modelDefaults(name);
   const { train } = syntheticDataSet({ size: [imageSize, imageSize], numClasses, trainCount: 1, testCount: 1 });
   const augment = { padding: 0, flip: true };
   const optimizer = sgd({ momentum: 0.9 });
-  const rest = { batchSize: 32, ampDtype: 'float32', smoothing: 0, seed: 0 } as const;
+  const rest = { batchSize: 32, ampDtype, smoothing: 0, seed: 0 };
   return trainingGraph({ model: createModel(name), set: train, normalisation, optimizer, augment, ...rest });
 }
 

@@ -36,14 +36,16 @@ export function inferenceOf({ model, side }: Narrow, dtype: 'float32' | 'float64
   return dtype === 'float16' || dtype === 'bfloat16' ? autocast(graph, dtype) : graph;
 }
 
-export function stepOf({ model, side }: Narrow, dtype: 'float32' | 'float64'): Graph {
-  const graph = new Graph({ dtype, training: true });
+export function stepOf({ model, side }: Narrow, dtype: 'float64' | 'float16'): Graph {
+  const forward = new Graph({ dtype: dtype === 'float64' ? dtype : 'float32', training: true });
   const net = model();
-  const logits = graph.name(net.call(picture(graph, side)), 'logits');
-  const loss = softmaxCrossEntropy(logits, graph.input('labels', { shape: [batch], dtype: 'int32' }));
+  const logits = forward.name(net.call(picture(forward, side)), 'logits');
+  const answers = forward.input('labels', { shape: [batch], dtype: 'int32' });
+  forward.name(softmaxCrossEntropy(logits, answers), 'loss');
+  const graph = dtype === 'float16' ? autocast(forward, dtype) : forward;
   const parameters = net.namedParameters().map(([name]) => graph.find(name));
   const rate = graph.input('learning_rate', { shape: [1] });
-  sgd({ momentum: 0.9 }).update(graph, parameters, gradient(loss, parameters), rate);
+  sgd({ momentum: 0.9 }).update(graph, parameters, gradient(graph.find('loss'), parameters), rate);
   return graph;
 }
 
@@ -65,14 +67,18 @@ export interface Outcome {
   readonly values: ReadonlyMap<string, HostArray>;
 }
 
-export async function run(device: Device, graph: Graph, fuse: boolean): Promise<Outcome> {
+export async function run(device: Device, graph: Graph, fuse: boolean | readonly string[]): Promise<Outcome> {
   const state = await device.createState(variablesOf(graph), { seed: 1 });
   const program = await compile(graph, { device, state, keep: ['logits'], fuse });
   try {
     await disturb(graph, state);
     const random = new Random('picture');
     const x = graph.find('x');
-    const given = { x: hostArrayOf(x.dtype).from(Float64Array.from({ length: 3 * batch * (x.shape[2] as number) ** 2 }, () => random.normal())) };
+    const given = {
+      x: hostArrayOf(x.dtype).from(
+        Float64Array.from({ length: 3 * batch * (x.shape[2] as number) ** 2 }, () => random.normal()),
+      ),
+    };
     const rate = hostArrayOf(graph.dtype).from([0.01]);
     await program.step(graph.training ? { ...given, labels, learning_rate: rate } : given);
     const values = new Map([['logits', await program.fetch('logits')]]);
@@ -85,10 +91,14 @@ export async function run(device: Device, graph: Graph, fuse: boolean): Promise<
   }
 }
 
-/** The largest difference of any value, relative to the largest magnitude in it. */
-export function difference(found: Outcome, expected: Outcome): number {
-  return Math.max(...[...expected.values].map(([name, truth]) => differenceOf(found.values.get(name) as HostArray, truth)));
+/** The largest difference of any value whose name is `among`, relative to the largest magnitude in it. */
+export function difference(found: Outcome, expected: Outcome, among = /./): number {
+  const compared = [...expected.values].filter(([name]) => among.test(name));
+  return Math.max(...compared.map(([name, truth]) => differenceOf(found.values.get(name) as HostArray, truth)));
 }
+
+/** What a training step leaves of its forward pass. */
+export const forwardValues = /^logits$|running_(mean|var)$/;
 
 function differenceOf(found: HostArray, truth: HostArray): number {
   const largest = Math.max(...Array.from(truth, Math.abs));

@@ -7,7 +7,16 @@ namespace node_cudnn::cuda {
 
 namespace {
 
-enum Uid : int64_t { uid_x = 'x', uid_w = 'w', uid_y = 'y', uid_bias = 'b', uid_residual = 'r', uid_sum = 's' };
+enum Uid : int64_t {
+  uid_x = 'x',
+  uid_w = 'w',
+  uid_y = 'y',
+  uid_bias = 'b',
+  uid_residual = 'r',
+  uid_sum = 's',
+  uid_total = 't',
+  uid_square_total = 'q'
+};
 
 cudnnDataType_t data_type(DType dtype) {
   switch (dtype) {
@@ -123,11 +132,24 @@ std::vector<Pointwise> epilogue(const CudnnFunctions& cudnn, const Convolution& 
   return parts;
 }
 
+// The sums of every channel of y, and of its squares.
+Descriptor sum_up(const CudnnFunctions& cudnn, const Convolution& c, const Descriptor& y) {
+  const std::array<int64_t, 4> channels = {1, c.w[0], 1, 1};
+  Descriptor made(cudnn, CUDNN_BACKEND_OPERATION_GEN_STATS_DESCRIPTOR);
+  made.set(CUDNN_ATTR_OPERATION_GENSTATS_MODE, CUDNN_TYPE_GENSTATS_MODE, CUDNN_GENSTATS_SUM_SQSUM)
+      .set(CUDNN_ATTR_OPERATION_GENSTATS_MATH_PREC, CUDNN_TYPE_DATA_TYPE, CUDNN_DATA_FLOAT)
+      .set(CUDNN_ATTR_OPERATION_GENSTATS_XDESC, y)
+      .set(CUDNN_ATTR_OPERATION_GENSTATS_SUMDESC, tensor(cudnn, uid_total, DType::float32, channels))
+      .set(CUDNN_ATTR_OPERATION_GENSTATS_SQSUMDESC, tensor(cudnn, uid_square_total, DType::float32, channels));
+  return std::move(made.finalize());
+}
+
 std::vector<Descriptor> operations(const CudnnFunctions& cudnn, const Convolution& c) {
   const auto type_of = [&](Pass writer) { return c.pass == writer ? c.result : c.dtype; };
   const Descriptor x = tensor(cudnn, uid_x, type_of(Pass::dgrad), c.x);
   const Descriptor w = tensor(cudnn, uid_w, type_of(Pass::wgrad), c.w);
   const Descriptor y = tensor(cudnn, uid_y, type_of(Pass::forward), c.y);
+  if (c.statistics) return {convolve(cudnn, c, x, w, y), sum_up(cudnn, c, y)};
   const std::vector<Pointwise> parts = epilogue(cudnn, c);
   if (parts.empty()) return {convolve(cudnn, c, x, w, y)};
   const auto after = [&](size_t i) {  // what stands behind the first i parts
@@ -143,7 +165,7 @@ std::vector<Descriptor> operations(const CudnnFunctions& cudnn, const Convolutio
   return made;
 }
 
-// The tensors in the order of a node's inputs and its output.
+// The tensors in the order of a node's inputs and outputs.
 std::vector<int64_t> uids(const Convolution& c) {
   if (c.pass == Pass::dgrad) return {uid_y, uid_w, uid_x};
   if (c.pass == Pass::wgrad) return {uid_x, uid_y, uid_w};
@@ -151,8 +173,11 @@ std::vector<int64_t> uids(const Convolution& c) {
   if (c.bias) found.push_back(uid_bias);
   if (c.residual) found.push_back(uid_residual);
   found.push_back(uid_y);
+  if (c.statistics) found.insert(found.end(), {uid_total, uid_square_total});
   return found;
 }
+
+size_t outputs_of(const Convolution& c) { return c.statistics ? 3 : 1; }
 
 template <class Note>
 bool has(const std::vector<Note>& notes, Note note) {
@@ -196,16 +221,16 @@ struct Way {
 
 class CudnnPlan final : public Plan {
  public:
-  CudnnPlan(const CudnnFunctions& cudnn, cudnnHandle_t handle, Descriptor plan, std::vector<int64_t> uids)
-      : cudnn_(cudnn), handle_(handle), plan_(std::move(plan)), uids_(std::move(uids)) {}
+  CudnnPlan(const CudnnFunctions& cudnn, cudnnHandle_t handle, Descriptor plan, const Convolution& c)
+      : cudnn_(cudnn), handle_(handle), plan_(std::move(plan)), uids_(uids(c)), outputs_(outputs_of(c)) {}
 
   size_t workspace_bytes() const override {
     return static_cast<size_t>(plan_.integer(CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE));
   }
 
   void run(cudaStream_t, const Arguments& a) override {  // the handle knows the stream
-    std::vector<void*> addresses(a.inputs, a.inputs + uids_.size() - 1);
-    addresses.push_back(a.outputs[0]);
+    std::vector<void*> addresses(a.inputs, a.inputs + uids_.size() - outputs_);
+    addresses.insert(addresses.end(), a.outputs, a.outputs + outputs_);
     Descriptor pack(cudnn_, CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR);
     pack.set(CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS, uids_)
         .set(CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS, std::span<void* const>(addresses))
@@ -219,6 +244,7 @@ class CudnnPlan final : public Plan {
   cudnnHandle_t handle_;
   Descriptor plan_;
   std::vector<int64_t> uids_;
+  size_t outputs_;
 };
 
 }  // namespace
@@ -266,7 +292,7 @@ std::unique_ptr<Plan> ConvolutionPlanner::build(const Convolution& c, const Cand
     if (handle_ != nullptr) plan.set(CUDNN_ATTR_EXECUTION_PLAN_HANDLE, CUDNN_TYPE_HANDLE, handle_);
     if (device_) plan.set(CUDNN_ATTR_EXECUTION_PLAN_DEVICEPROP, *device_);
     plan.set(CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG, way.configuration).finalize();
-    return std::make_unique<CudnnPlan>(cudnn_, handle_, std::move(plan), uids(c));
+    return std::make_unique<CudnnPlan>(cudnn_, handle_, std::move(plan), c);
   } catch (const CudnnError&) {  // a proposal is no promise
     return nullptr;
   }
