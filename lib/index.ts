@@ -6,6 +6,7 @@ export {
   autocast,
   type DType,
   type Format,
+  fusions,
   Graph,
   type GraphOptions,
   gradient,

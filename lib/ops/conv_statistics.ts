@@ -1,17 +1,29 @@
 // Convolution that sums up its output for the normalisation behind it, which only fuse() emits, in training with float16.
-import { defineOp, type Folding, type Node, producedBy, type Target, typeOf, type Value } from '../graph/index.ts';
+import {
+  type Attributes,
+  defineOp,
+  type Folding,
+  type Node,
+  producedBy,
+  type Target,
+  typeOf,
+  type Value,
+} from '../graph/index.ts';
 import { multiplyAdds } from './conv.ts';
 
-/** cuDNN gives sums with the convolution of float16 alone, and where all channels are multiples of this. */
-const channelMultiple = 8;
+/** Where cuDNN has precompiled engines for it on every chip; those compiled at run time add with atomics. */
+function hasSums(x: Value, y: Value, { padding }: Attributes): boolean {
+  const [top, left, bottom, right] = padding as readonly number[];
+  const inEights = [x, y].every(({ shape: [, channels = 0] }) => channels % 8 === 0);
+  return y.dtype === 'float16' && inEights && top === bottom && left === right;
+}
 
 /** conv2d without a bias -> batch_norm, found from the latter; gradients read what stands between them, which stays. */
 function convNorm(norm: Node): Folding | undefined {
   const conv = norm.op === 'batch_norm' ? producedBy(norm.inputs[0], 'conv2d') : undefined;
   const [x, w, bias] = conv?.inputs ?? [];
   const y = conv?.outputs[0];
-  if (!conv || !x || !w || !y || bias || y.dtype !== 'float16') return undefined;
-  if ([x, y].some(({ shape: [, channels = 0] }) => channels % channelMultiple !== 0)) return undefined;
+  if (!conv || !x || !w || !y || bias || !hasSums(x, y, conv.attributes)) return undefined;
   const [, ...parameters] = norm.inputs;
   return {
     nodes: [conv, norm],

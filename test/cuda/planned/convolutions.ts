@@ -1,9 +1,10 @@
-// Every convolution, forward and backward, that a training step of the networks holds.
+// Every convolution, forward and backward, that a training step of the networks holds, and as it is fused in inference; in
+// float16 also as it gives the sums of its output.
 import { syntheticDataSet } from '../../../lib/data/index.ts';
-import type { Node } from '../../../lib/graph/index.ts';
+import { fuse, fusions, type Node } from '../../../lib/graph/index.ts';
 import { createModel, modelDefaults } from '../../../lib/models/index.ts';
 import { sgd } from '../../../lib/optim/index.ts';
-import { trainingGraph } from '../../../lib/train/step.ts';
+import { type AmpDtype, predictionGraph, trainingGraph } from '../../../lib/train/step.ts';
 
 export const networks = [
   'cifar-resnet20',
@@ -16,22 +17,33 @@ export const networks = [
   'inception-v2',
 ];
 const batchSize = 32;
+const normalisation = { mean: [0.5, 0.5, 0.5], std: [0.25, 0.25, 0.25] };
+const everything = new Set(fusions().map((name) => `op:${name}`));
 
-function stepOf(name: string): readonly Node[] {
+function stepOf(name: string, ampDtype: AmpDtype = 'float32'): readonly Node[] {
   const { imageSize, numClasses } = modelDefaults(name);
   const size = [imageSize, imageSize] as const;
   const { train } = syntheticDataSet({ size, channels: 3, numClasses, trainCount: 1, testCount: 1 });
-  return trainingGraph({
+  const graph = trainingGraph({
     model: createModel(name),
     set: train,
     batchSize,
-    ampDtype: 'float32',
-    normalisation: { mean: [0.5, 0.5, 0.5], std: [0.25, 0.25, 0.25] },
+    ampDtype,
+    normalisation,
     optimizer: sgd({ momentum: 0.9 }),
     augment: { padding: 0, flip: false },
     smoothing: 0,
     seed: 0,
-  }).nodes;
+  });
+  return (ampDtype === 'float32' ? graph : fuse(graph, everything)).nodes;
+}
+
+/** In half precision, where every normalisation behind a convolution is folded into it. */
+function inferenceOf(name: string): readonly Node[] {
+  const { imageSize } = modelDefaults(name);
+  const size = { height: imageSize, width: imageSize, channels: 3 };
+  const rest = { batchSize, normalisation, ampDtype: 'float16' } as const;
+  return fuse(predictionGraph({ model: createModel(name), size, ...rest }), everything).nodes;
 }
 
 /** The operands of a pass as x, w, y, whichever of them it writes. */
@@ -50,12 +62,22 @@ export interface Line {
 
 function lineOf(node: Node): Line {
   const { stride, padding, dilation, groups } = node.attributes;
-  return { pass: node.op, rest: [...shapes(node), stride, padding, dilation, groups].flat().join(' ') };
+  const isBiased = node.inputs.length > (node.op === 'conv2d_add_relu' ? 3 : 2);
+  return {
+    pass: node.op + (isBiased ? '+bias' : ''),
+    rest: [...shapes(node), stride, padding, dilation, groups].flat().join(' '),
+  };
 }
 
 /** Without repetitions, in the order in which the networks hold them. */
 export function convolutions(): readonly Line[] {
-  const nodes = networks.flatMap(stepOf).filter(({ op }) => op.startsWith('conv2d'));
-  const lines = nodes.map(lineOf);
+  const summing = networks.flatMap((name) => stepOf(name, 'float16')).filter(({ op }) => op === 'conv2d_statistics');
+  const others = [...networks.flatMap((name) => stepOf(name)), ...networks.flatMap(inferenceOf)];
+  const lines = [...others.filter(({ op }) => op.startsWith('conv2d')), ...summing].map(lineOf);
   return [...new Map(lines.map((line) => [`${line.pass} ${line.rest}`, line])).values()];
+}
+
+/** Only float16 has sums. */
+export function isPlanned({ pass }: Line, dtype: string): boolean {
+  return pass !== 'conv2d_statistics' || dtype === 'float16';
 }

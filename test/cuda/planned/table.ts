@@ -1,8 +1,8 @@
-// The table of support: for every convolution, chip and half type, how many ways cuDNN proposes.
+// The table of support: for every convolution, chip and half type, how many ways cuDNN proposes; `-` where none is asked.
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { convolutions, type Line } from './convolutions.ts';
+import { convolutions, isPlanned, type Line } from './convolutions.ts';
 
 const place = (name: string) => fileURLToPath(new URL(name, import.meta.url));
 
@@ -22,13 +22,15 @@ interface Answers {
   readonly answers: readonly string[];
 }
 
+/** Of all lines, in their order; nothing for those that are not asked for. */
 function ask(chip: string, dtype: string, lines: readonly Line[]): Answers {
-  const input = lines.map(({ pass, rest }) => `${pass} ${dtype} ${rest}\n`).join('');
+  const asked = lines.filter((line) => isPlanned(line, dtype));
+  const input = asked.map(({ pass, rest }) => `${pass} ${dtype} ${rest}\n`).join('');
   const stub = place('../../../build-cuda/Release/driver_stub.so');
   const { status, stdout, stderr } = spawnSync(planner, [stub, descriptionOf(chip)], { input, encoding: 'utf8' });
   if (status !== 0) throw new Error(`plans ended with ${status}: ${stderr}`);
   const [version = '', ...answers] = stdout.trimEnd().split('\n');
-  return { version, answers };
+  return { version, answers: lines.map((line) => answers[asked.indexOf(line)] ?? '') };
 }
 
 export interface Table {
@@ -48,12 +50,12 @@ export function makeTable(): Table {
       .filter((_, row) => asked[i]?.answers[row]?.endsWith(' none'))
       .map((l) => `${chip} ${dtype} ${l.pass} ${l.rest}`),
   );
-  const count = (answer = '') => answer.split(' ', 2).join('+');
+  const count = (answer = '') => answer.split(' ', 2).join('+') || '-';
   const rows = lines.map(
     ({ pass, rest }, row) => `${asked.map(({ answers }) => count(answers[row]).padStart(6)).join('')}  ${pass} ${rest}`,
   );
   const head = [
-    `# ${version}: proposals (precompiled + compiled at run time) that it has for each convolution of a training step.`,
+    `# ${version}: proposals (precompiled + compiled at run time) that it has for each convolution of a training step or a prediction.`,
     `# Columns: ${columns.map(({ chip, dtype }) => `${chip} ${dtype}`).join(', ')}; pass; x; w; y; stride; padding; dilation; groups.`,
   ];
   return { version, text: `${[...head, ...rows].join('\n')}\n`, without };

@@ -208,6 +208,7 @@ Engine engine_of(const Descriptor& configuration) {
 // Whether an engine keeps the precision that was asked for.
 bool serves(const Engine& engine, const Convolution& c, bool deterministic) {
   const bool exact = c.dtype == DType::float32 && !c.tf32;
+  if (c.statistics && engine.compiles) return false;  // these add with atomics, to whatever the memory held
   if (deterministic && has(engine.numerics, CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC)) return false;
   if (exact && has(engine.numerics, CUDNN_NUMERICAL_NOTE_TENSOR_CORE)) return false;
   if (exact && has(engine.numerics, CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS)) return false;
