@@ -102,8 +102,9 @@ const arithmetic: readonly Mutant[] = [
     file: `${folder}/batch_norm_grad.cu`,
     find: '      if constexpr (tail == Tail::add_relu) y = load<V>(in.y + offset);',
     replace: `      if constexpr (tail == Tail::add_relu) {
-        if (in.y) y = load<V>(in.y + offset);
-        in.y = nullptr;
+        if (!in.bias) in.y += offset;
+        in.bias = in.weight;
+        y = load<V>(in.y);
       }`,
     tests: ops,
   },
