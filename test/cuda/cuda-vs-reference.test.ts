@@ -7,6 +7,7 @@ import { compile, Device } from '../../lib/program.ts';
 import { cases } from '../ops/cases.ts';
 import { compareCase, titled } from '../ops/compare.ts';
 import { type Dtype, type OpCase, usesF } from '../ops/operands.ts';
+import { rounds } from './rounds.ts';
 
 const { available, reason } = Device.backends().find(({ name }) => name === 'cuda') ?? { available: false };
 
@@ -73,14 +74,4 @@ it.for([
 
 function lacking(device: Device, { nodes }: OpCase): string | undefined {
   return nodes.map(({ op }) => op).find((op) => !device.features.has(`op:${op}`));
-}
-
-// cuDNN takes a bias in the type of the activation and gives the gradient of a filter in it; a fused convolution that is
-// quicker in its parts leaves its sum in that type; see planned.cc.
-function rounds({ nodes }: OpCase): 'bias' | 'sum' | 'gradient' | undefined {
-  if (nodes.some(({ op }) => op === 'conv2d_wgrad')) return 'gradient';
-  if (nodes.some(({ op }) => op === 'conv2d_add_relu' || op === 'conv2d_statistics')) return 'sum';
-  return nodes.some(({ op, inputs }) => /^(conv2d|linear)(_relu)?$/.test(op) && inputs.length === 3)
-    ? 'bias'
-    : undefined;
 }

@@ -60,6 +60,9 @@ T* output(const Arguments& arguments, size_t i) {
 void widen(Cuda& cuda, DType from, const void* source, float* target, int64_t count);
 // And back.
 void narrow(Cuda& cuda, const float* source, DType to, void* target, int64_t count);
+
+// channels.cu: `rows` neighbours of `from` channels as neighbours of `to`: more are zeros, less are left out.
+void resize_channels(Cuda& cuda, DType dtype, const void* source, int64_t rows, int64_t from, int64_t to, void* target);
 // relu.cu: y = relu(y), or relu(y + residual) where there is one.
 void rectify(Cuda& cuda, DType dtype, void* y, const void* residual, int64_t count);
 // statistics.cu: of y [rows][channels], over the rows of each channel.

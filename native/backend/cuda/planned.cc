@@ -79,12 +79,59 @@ class Apart final : public Plan {
   std::unique_ptr<Plan> plain_;
 };
 
+// A convolution of pictures, whose channels are padded with zeros to as many as tensor cores take at a time.
+class Padded final : public Plan {
+ public:
+  Padded(Cuda& cuda, const Convolution& few, const Convolution& padded, std::unique_ptr<Plan> plan)
+      : cuda_(cuda), few_(few), padded_(padded), plan_(std::move(plan)) {}
+
+  void run(cudaStream_t stream, const Arguments& a) override {
+    std::byte *x = static_cast<std::byte*>(a.workspace), *w = x + bytes(padded_.x), *rest = w + bytes(padded_.w);
+    resize(a.inputs[0], few_.x, padded_.x, x);
+    if (few_.pass == Pass::wgrad) {
+      void *const inputs[] = {x, a.inputs[1]}, *const outputs[] = {w};
+      plan_->run(stream, {inputs, outputs, rest});
+      resize(w, padded_.w, few_.w, a.outputs[0]);
+    } else {
+      resize(a.inputs[1], few_.w, padded_.w, w);
+      void* const inputs[] = {x, w, few_.bias ? a.inputs[2] : nullptr};
+      plan_->run(stream, {inputs, a.outputs, rest});
+    }
+  }
+  size_t workspace_bytes() const override { return bytes(padded_.x) + bytes(padded_.w) + plan_->workspace_bytes(); }
+
+ private:
+  using Sizes = std::array<int64_t, 4>;
+
+  size_t bytes(const Sizes& s) const {
+    return align(static_cast<size_t>(s[0] * s[1] * s[2] * s[3]) * size_of(few_.dtype));
+  }
+  void resize(const void* source, const Sizes& from, const Sizes& to, void* target) {
+    resize_channels(cuda_, few_.dtype, source, from[0] * from[2] * from[3], from[1], to[1], target);
+  }
+
+  Cuda& cuda_;
+  Convolution few_, padded_;
+  std::unique_ptr<Plan> plan_;
+};
+
+Engines::Alternative padded(Cuda& cuda, const Convolution& c) {
+  const int64_t channels = c.dtype == DType::float32 ? 4 : 8;
+  if (c.groups != 1 || c.pass == Pass::dgrad || c.x[1] >= channels || c.x[1] > 4) return {};
+  return [&cuda, c, channels] {
+    Convolution more = c;
+    more.x[1] = more.w[1] = channels;
+    Engines::Choice choice = cuda.engines->choose(more);
+    return Engines::Choice{std::make_unique<Padded>(cuda, c, more, std::move(choice.plan)),
+                           choice.name + ", " + std::to_string(channels) + " channels"};
+  };
+}
+
 Engines::Alternative apart(Cuda& cuda, const Convolution& c) {
-  if (!c.is_fused()) return {};
   return [&cuda, c] {
     Convolution plain = c;
     plain.residual = plain.relu = plain.statistics = false;
-    Engines::Choice choice = cuda.engines->choose(plain);
+    Engines::Choice choice = cuda.engines->choose(plain, padded(cuda, plain));
     return Engines::Choice{std::make_unique<Apart>(cuda, c, std::move(choice.plan)),
                            choice.name + (c.statistics ? ", sums apart" : ", relu apart")};
   };
@@ -100,7 +147,8 @@ Prepared planned_with_stand_in(Cuda& cuda, const Problem& problem, Engines::Choi
 }  // namespace
 
 Prepared planned(Cuda& cuda, const Convolution& convolution) {
-  return planned_with_stand_in(cuda, convolution, cuda.engines->choose(convolution, apart(cuda, convolution)));
+  const auto alternative = (convolution.is_fused() ? apart : padded)(cuda, convolution);
+  return planned_with_stand_in(cuda, convolution, cuda.engines->choose(convolution, alternative));
 }
 Prepared planned(Cuda& cuda, const Product& product) {
   return planned_with_stand_in(cuda, product, cuda.engines->choose(product));

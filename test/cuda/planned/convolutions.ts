@@ -60,20 +60,29 @@ export interface Line {
   readonly rest: string;
 }
 
-function lineOf(node: Node): Line {
+function lineOf(node: Node, channels?: number): Line {
   const { stride, padding, dilation, groups } = node.attributes;
   const isBiased = node.inputs.length > (node.op === 'conv2d_add_relu' ? 3 : 2);
+  const [[n, c, ...map], [o, i, ...window], y] = shapes(node) as [number[], number[], number[]];
+  const sizes = [n, channels ?? c, ...map, o, channels ?? i, ...window, ...y];
   return {
     pass: node.op + (isBiased ? '+bias' : ''),
-    rest: [...shapes(node), stride, padding, dilation, groups].flat().join(' '),
+    rest: [...sizes, stride, padding, dilation, groups].flat().join(' '),
   };
+}
+
+/** Of pictures: with as many channels as they may be padded to (planned.cc). */
+function padded(nodes: readonly Node[]): Line[] {
+  const few = nodes.filter((node) => /^conv2d(_wgrad)?$/.test(node.op) && (shapes(node)[0]?.[1] ?? 0) < 4);
+  return few.map((node) => lineOf(node, 8));
 }
 
 /** Without repetitions, in the order in which the networks hold them. */
 export function convolutions(): readonly Line[] {
   const summing = networks.flatMap((name) => stepOf(name, 'float16')).filter(({ op }) => op === 'conv2d_statistics');
   const others = [...networks.flatMap((name) => stepOf(name)), ...networks.flatMap(inferenceOf)];
-  const lines = [...others.filter(({ op }) => op.startsWith('conv2d')), ...summing].map(lineOf);
+  const whole = [...others.filter(({ op }) => op.startsWith('conv2d')), ...summing].map((node) => lineOf(node));
+  const lines = [...whole, ...padded(others)];
   return [...new Map(lines.map((line) => [`${line.pass} ${line.rest}`, line])).values()];
 }
 

@@ -1,14 +1,9 @@
 // Reads convolutions, one a line, and says which of them cuDNN can plan for a device that is not there:
 //   plans STUB DEVICE_JSON_FILE < convolutions > table
-<<<<<<< HEAD
 //   plans --describe ORDINAL > DEVICE_JSON_FILE
-// A line is `pass dtype n c h w  o i kh kw  n o h w  sh sw  top left bottom right  dh dw  groups`; the answer is the
+// A line is `kind dtype n c h w  o i kh kw  n o h w  sh sw  top left bottom right  dh dw  groups`; the answer is the
 // number of proposals that are precompiled, of those compiled at run time, and the first that became a plan. --describe
 // is for a machine with a device: what cuDNN says of it.
-=======
-// A line is `kind dtype n c h w  o i kh kw  n o h w  sh sw  top left bottom right  dh dw  groups`; the answer is the
-// number of proposals that are precompiled, of those compiled at run time, and the first that became a plan.
->>>>>>> 6c43313 (Inference: convolution, bias, residual and ReLU are one node, and normalisation by running statistics is folded into the weights in every run)
 #include <dlfcn.h>
 
 #include <fstream>

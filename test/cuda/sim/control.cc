@@ -21,7 +21,7 @@ struct Control {
   std::recursive_mutex mutex;
   std::string settings;
   uint64_t seed = 0, fail = 0, calls = 0;
-  bool fuses = true;
+  bool fuses = true, takes_few = true;
   cudaError_t last = cudaSuccess, lost = cudaSuccess;
 };
 
@@ -61,6 +61,7 @@ void read_settings() {
   control().settings = text;
   control().seed = setting(text, "seed", 0);
   control().fuses = setting(text, "fuse", 1) != 0;
+  control().takes_few = setting(text, "few", 1) != 0;
   control().fail = setting(text, "fail", 0);
   control().calls = 0;
   control().last = control().lost = cudaSuccess;
@@ -70,6 +71,7 @@ void read_settings() {
 
 uint64_t seed() { return control().seed; }
 bool fuses() { return control().fuses; }
+bool takes_few() { return control().takes_few; }
 uint64_t calls() { return control().calls; }
 
 void note(const char* what, std::initializer_list<const void*> about, size_t bytes) {

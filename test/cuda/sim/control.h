@@ -1,14 +1,9 @@
 // How the simulated device behaves, and the state of its errors. The environment variable NODE_CUDNN_SIMULATION says
-<<<<<<< HEAD
-// "seed=3,bytes=1000000,fail=17": shuffle blocks and threads, a device of so many bytes, the 17th call fails. It is
-// read when the devices are counted; another text than before stands for another process: errors and counters start
-// again. NODE_CUDNN_SIMULATION_LOG names a file that gets a line for every allocation and for everything that is put
-// into a stream, in the order of the calls.
-=======
-// "seed=3,bytes=1000000,fail=17,fuse=0": shuffle blocks and threads, a device of so many bytes, the 17th call fails,
-// cuDNN has nothing for fused convolutions. It is read when the devices are counted; another text than before stands
-// for another process: errors and counters start again.
->>>>>>> 6c43313 (Inference: convolution, bias, residual and ReLU are one node, and normalisation by running statistics is folded into the weights in every run)
+// "seed=3,bytes=1000000,fail=17,fuse=0,few=0": shuffle blocks and threads, a device of so many bytes, the 17th call
+// fails, cuDNN has nothing for fused convolutions, nothing for convolutions of fewer than four channels. It is read
+// when the devices are counted; another text than before stands for another process: errors and counters start again.
+// NODE_CUDNN_SIMULATION_LOG names a file that gets a line for every allocation and for everything that is put into a
+// stream, in the order of the calls.
 #pragma once
 
 #include <cuda_runtime_api.h>
@@ -22,6 +17,7 @@ namespace node_cudnn::simulation {
 void read_settings();
 uint64_t seed();
 bool fuses();
+bool takes_few();
 uint64_t calls();  // since the settings changed
 
 // A line of the log: what, and the addresses, handles and sizes that it is about, the stream last.
