@@ -61,7 +61,7 @@ export const fusion: readonly Mutant[] = [
     tests: cpuOps('conv2d_relu'),
   },
   {
-    bug: 'the sum of oneDNN is rectified before the residual',
+    bug: 'oneDNN leaves a sum with a residual as it is, negative or not',
     file: 'native/backend/cpu/conv.cc',
     find: 'if (epilogue.residual) operations.append_binary(dnnl::algorithm::binary_add, y);\n  if (epilogue.relu) operations.append_eltwise(dnnl::algorithm::eltwise_relu, 0, 0);',
     replace:
