@@ -102,6 +102,8 @@ export class Device {
     checkOptions('createState', options, ['seed']);
     const { seed = 0 } = options;
     if (!Number.isInteger(seed)) throw new ArgumentError(`createState: seed must be an integer, got ${String(seed)}`);
+    const ready = variables.filter(({ initial }) => typeof initial !== 'function');
+    for (const variable of ready) contentOf(variable, seed); // what does not fit is refused before anything is allocated
     const types = variables.map((variable) => ({ ...typeOf(variable), name: variable.name }));
     const handle = await this.#device.createState(types);
     try {

@@ -265,7 +265,7 @@ describe('State', () => {
     );
   });
 
-  it('leaves nothing behind where initial content does not fit', async () => {
+  it('checks initial content before it allocates', async () => {
     const { bytes } = device.memory();
     const spec = { name: 'w', shape: [3], dtype: 'float32', format: 'plain', initial: new Float32Array(2) } as const;
     await expect(device.createState([spec])).rejects.toThrow("initial content of 'w': expects float32 plain [3]");
