@@ -97,6 +97,23 @@ export function difference(found: Outcome, expected: Outcome, among = /./): numb
   return Math.max(...compared.map(([name, truth]) => differenceOf(found.values.get(name) as HostArray, truth)));
 }
 
+export interface Spread {
+  readonly median: number;
+  readonly worst: number;
+}
+
+/** Of the gradients, which a first step leaves as momentum: distances relative to the 2-norm of the truth. */
+export function gradientErrors(found: Outcome, truth: Outcome): Spread {
+  const norm = (values: ArrayLike<number>) => Math.sqrt(Array.from(values).reduce((sum, x) => sum + x * x, 0));
+  const errors = [...truth.values].flatMap(([name, wanted]) => {
+    if (!name.startsWith('optimizer.momentum.')) return [];
+    const given = found.values.get(name) as HostArray;
+    return [norm(Array.from(wanted, (value, i) => value - (given[i] as number))) / norm(wanted)];
+  });
+  errors.sort((a, b) => a - b);
+  return { median: errors[errors.length >> 1] as number, worst: errors.at(-1) as number };
+}
+
 /** What a training step leaves of its forward pass. */
 export const forwardValues = /^logits$|running_(mean|var)$/;
 
