@@ -1,6 +1,7 @@
 // Trains small variants of networks on CIFAR-10 for a few epochs each and records their learning, epoch by epoch. The
 // claims stand in the table below; widths are cut so that all of it is a matter of minutes on an idle machine.
 // Usage: npx tsx bench/variants.ts --data FOLDER [--experiment NAME ...] [--train 8000] [--test 2000] [--epochs 4]
+import { basename } from 'node:path';
 import { parseArgs } from 'node:util';
 import { type DataSet, type ImageSet, openDataSet } from '../lib/data/index.ts';
 import { cifarPlain, cifarResNet, highway19, inceptionV1, inceptionV2 } from '../lib/models/index.ts';
@@ -99,7 +100,7 @@ async function run(title: string): Promise<boolean> {
   const holds = experiment.holds(epochs);
   const pictures = { train: sets.train.count, test: sets.test.count, side: sets.train.width };
   const settings = Object.entries(variants).map(([label, { lr, weightDecay }]) => ({ label, lr, weightDecay }));
-  const figures = { claim, holds, data: name, pictures, batchSize, settings, epochs };
+  const figures = { claim, holds, data: basename(name), pictures, batchSize, settings, epochs };
   process.stdout.write(
     `  ${holds ? 'holds' : 'DOES NOT HOLD'}; record: ${await writeRecord(`variants-${title}`, figures)}\n`,
   );
