@@ -1,6 +1,7 @@
 // Builds a graph anew, node by node: the frame of every pass. Names go with the values that live on.
 import { Graph, type Node, type Value } from './graph.ts';
 import type { Target } from './registry.ts';
+import type { ValueType } from './types.ts';
 
 /** Emits what a node becomes into `target.graph` and returns the values that stand for the node's outputs. */
 export type Visit = (node: Node, target: Target) => readonly Value[];
@@ -41,9 +42,13 @@ export function producedBy(value: Value | undefined, op: string): Node | undefin
 }
 
 /** The node as it is, over the target's values. */
-export function copy(node: Node, { graph, map }: Target): Value[] {
-  const outputs = node.outputs.map((output) => (output.storage === 'variable' ? map(output) : typeOnly(output)));
-  return graph.emit(node.op, node.inputs.map(map), outputs, node.attributes);
+export function copy(node: Node, target: Target): Value[] {
+  return target.graph.emit(node.op, node.inputs.map(target.map), outputsOf(node, target), node.attributes);
+}
+
+/** What a node of the target that stands for this one writes: the same variables, and values of the same types. */
+export function outputsOf({ outputs }: Node, { map }: Target): (Value | ValueType)[] {
+  return outputs.map((output) => (output.storage === 'variable' ? map(output) : typeOnly(output)));
 }
 
 function typeOnly({ shape, dtype, format }: Value) {

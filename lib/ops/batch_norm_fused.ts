@@ -1,5 +1,14 @@
 // The fused forms of batch normalisation, which only fuse() emits: BN+ReLU and BN+add+ReLU, both directions and inference.
-import { defineOp, type Match, type Node, producedBy, type Target, typeOf, type Value } from '../graph/index.ts';
+import {
+  defineOp,
+  type Match,
+  type Node,
+  outputsOf,
+  producedBy,
+  type Target,
+  typeOf,
+  type Value,
+} from '../graph/index.ts';
 import { reluGrad } from './relu.ts';
 
 /** BN -> ReLU, found from its ReLU. */
@@ -59,10 +68,11 @@ function normAddReluGrad(last: Node): Match | undefined {
 /** Emits the plain normalisation of a fused node and hands its output on. Given sums are left out: it measures itself. */
 function unfused(norm: string, hasResidual: boolean) {
   const [plain, sums] = norm === 'batch_norm_summed' ? ['batch_norm', 2] : [norm, 0];
-  return (node: Node, { graph, map }: Target): Value[] => {
+  return (node: Node, target: Target): Value[] => {
+    const { graph, map } = target;
     const given = node.inputs.slice(0, node.inputs.length - sums);
     const [x, ...others] = given.map(map) as [Value, ...Value[]];
-    const outputs = node.outputs.map((output) => (output.storage === 'variable' ? map(output) : typeOf(output)));
+    const outputs = outputsOf(node, target);
     const residual = hasResidual ? (others.shift() as Value) : undefined;
     const [y, ...statistics] = graph.emit(plain, [x, ...others], outputs, node.attributes) as [Value, ...Value[]];
     return [unchecked('relu', residual ? unchecked('add', y, residual) : y), ...statistics];

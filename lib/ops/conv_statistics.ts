@@ -4,6 +4,7 @@ import {
   defineOp,
   type Folding,
   type Node,
+  outputsOf,
   producedBy,
   type Target,
   typeOf,
@@ -33,14 +34,14 @@ function convNorm(norm: Node): Folding | undefined {
   };
 }
 
-function summed({ graph, map }: Target, conv: Node, norm: Node): Value[] {
+function summed(target: Target, conv: Node, norm: Node): Value[] {
+  const { graph, map } = target;
   const [, weight, bias] = norm.inputs as readonly [Value, Value, Value];
   const types = [typeOf(norm.inputs[0] as Value), typeOf(weight), typeOf(weight)];
   const sums = graph.emit('conv2d_statistics', conv.inputs.map(map), types, conv.attributes);
   const [y, sum, squareSum] = sums as [Value, Value, Value];
   const inputs = [y, map(weight), map(bias), sum, squareSum];
-  const outputs = norm.outputs.map((output) => (output.storage === 'variable' ? map(output) : typeOf(output)));
-  return [y, ...graph.emit('batch_norm_summed', inputs, outputs, norm.attributes)];
+  return [y, ...graph.emit('batch_norm_summed', inputs, outputsOf(norm, target), norm.attributes)];
 }
 
 /** Without the sums, which nobody reads where batch_norm_summed is lowered as well. */
@@ -54,8 +55,8 @@ defineOp('conv2d_statistics', {
 });
 defineOp('batch_norm_summed', {
   fold: convNorm,
-  lower({ inputs, outputs, attributes }: Node, { graph, map }: Target): Value[] {
-    const types = outputs.map((output) => (output.storage === 'variable' ? map(output) : typeOf(output)));
-    return graph.emit('batch_norm', inputs.slice(0, 3).map(map), types, attributes);
+  lower(node: Node, target: Target): Value[] {
+    const inputs = node.inputs.slice(0, 3).map(target.map);
+    return target.graph.emit('batch_norm', inputs, outputsOf(node, target), node.attributes);
   },
 });

@@ -127,7 +127,9 @@ type Notes = Readonly<Record<string, unknown>>;
 async function infoOf(file: string, metadata: ReadonlyMap<string, string>): Promise<WeightsInfo> {
   const own = Object.values(keys).flatMap((name) => {
     const text = metadata.get(name);
-    return text === undefined ? [] : [[name, parsed(file, `metadata '${name}'`, text)] as const];
+    return text === undefined
+      ? []
+      : [[name, parsed(file, `metadata '${name}'`, text, 'write the file with saveWeights()')] as const];
   });
   const notes: Notes = { ...(await timmConfig(file)), ...Object.fromEntries(own) };
   const found = Object.entries(keys).flatMap(([key, name]) => {
@@ -148,7 +150,12 @@ async function timmConfig(file: string): Promise<Notes> {
   const config = join(dirname(file), 'config.json');
   const text = await readFile(config, 'utf8').catch(() => undefined);
   if (text === undefined) return {};
-  const { pretrained_cfg: published, ...network } = parsed(config, 'it', text) as { readonly pretrained_cfg?: Notes };
+  const { pretrained_cfg: published, ...network } = parsed(
+    config,
+    'it',
+    text,
+    'get it again, or move it away and give the flags',
+  ) as { readonly pretrained_cfg?: Notes };
   return published ? { ...network, ...published } : {};
 }
 
@@ -159,12 +166,12 @@ function sideOf(file: string, size: unknown): number {
   throw new TrainingError('ERR_WEIGHTS', `${file}: input_size is ${JSON.stringify(size)}; pictures must be square`);
 }
 
-function parsed(file: string, what: string, text: string): unknown {
+function parsed(file: string, what: string, text: string, cure: string): unknown {
   try {
     return JSON.parse(text);
-  } catch (cause) {
-    const problem = `${what} is no JSON (${(cause as Error).message}); write the file with saveWeights()`;
-    throw new TrainingError('ERR_WEIGHTS', `${file}: ${problem}`, { cause });
+  } catch (error) {
+    const problem = `${what} is no JSON (${(error as Error).message}); ${cure}`;
+    throw new TrainingError('ERR_WEIGHTS', `${file}: ${problem}`, { cause: error });
   }
 }
 
