@@ -1,5 +1,5 @@
 // Every network of lib/models against PyTorch in float64 (see networks.py): the same weights, inputs and labels.
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import {
   cifarPlain,
   highway19,
@@ -11,7 +11,8 @@ import {
   sigmoidMlp,
 } from '../../lib/models/index.ts';
 import type { Module } from '../../lib/nn/index.ts';
-import { Device } from '../../lib/program.ts';
+import type { Device } from '../../lib/program.ts';
+import { openDevices } from '../support/devices.ts';
 import { golden } from './images.ts';
 import { errorsOf, type Golden, labelCount, type Precision } from './network-errors.ts';
 
@@ -47,21 +48,11 @@ const tolerances = {
   float32: { logits: 1e-5, loss: 1e-5, gradients: { worst: 0.05, median: 0.02 } },
 } as const;
 
-let reference: Device;
-let cpu: Device;
-
-beforeAll(async () => {
-  reference = await Device.open('reference');
-  cpu = await Device.open('cpu', { threads: 2 });
-});
-afterAll(async () => {
-  await reference.close();
-  await cpu.close();
-});
+const devices = openDevices();
 
 describe.each(Object.keys(cases))('%s', (name) => {
-  it('reference, float64', () => check(reference, name, 'float64'), 120_000);
-  it('cpu, float32', () => check(cpu, name, 'float32'), 60_000);
+  it('reference, float64', () => check(devices.reference, name, 'float64'), 120_000);
+  it('cpu, float32', () => check(devices.cpu, name, 'float32'), 60_000);
 });
 
 async function check(device: Device, name: string, dtype: Precision): Promise<void> {

@@ -1,7 +1,8 @@
 // ResNet-20, both kinds, against PyTorch in float64 (see generate.py): the same weights, images and recipe.
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type { HostArray } from '../../lib/graph/index.ts';
-import { Device } from '../../lib/program.ts';
+import type { Device } from '../../lib/program.ts';
+import { openDevices } from '../support/devices.ts';
 import { batchImages, golden } from './images.ts';
 import { fetchAll, type Precision, type Recipe, startTraining, type Training } from './training.ts';
 import { distance, initialWeights, type Sample, sample } from './weights.ts';
@@ -56,24 +57,14 @@ const tolerances: Readonly<Record<Precision, Tolerance>> = {
   },
 };
 
-let reference: Device;
-let cpu: Device;
-
-beforeAll(async () => {
-  reference = await Device.open('reference');
-  cpu = await Device.open('cpu', { threads: 2 });
-});
-afterAll(async () => {
-  await reference.close();
-  await cpu.close();
-});
+const devices = openDevices();
 
 describe.each(['cifar-resnet20', 'cifar-resnet20-preact'])('%s', (name) => {
-  it('reference, float64', () => check(reference, name, 'float64'), 600_000);
-  it('cpu, float32', () => check(cpu, name, 'float32'));
+  it('reference, float64', () => check(devices.reference, name, 'float64'), 600_000);
+  it('cpu, float32', () => check(devices.cpu, name, 'float32'));
   it('cpu, bfloat16', async ({ skip }) => {
-    if (!cpu.features.has('dtype:bfloat16')) skip('this processor has no bfloat16 instructions');
-    await check(cpu, name, 'bfloat16');
+    if (!devices.cpu.features.has('dtype:bfloat16')) skip('this processor has no bfloat16 instructions');
+    await check(devices.cpu, name, 'bfloat16');
   });
   it('cpu, float32: gradients to 1e-5 where no activation changes its sign', () => checkGradients(name), 600_000);
 });
@@ -87,8 +78,8 @@ async function checkGradients(name: string): Promise<void> {
   const batch = 4;
   const small = { ...recipe, batch, lr: 0 };
   const [exact, rounded] = [
-    await startTraining(reference, name, 'float64', small),
-    await startTraining(cpu, name, 'float32', small),
+    await startTraining(devices.reference, name, 'float64', small),
+    await startTraining(devices.cpu, name, 'float32', small),
   ];
   const worst: number[] = [];
   for (let at = 0; at < 4 * batch; at += batch) {

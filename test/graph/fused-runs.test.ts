@@ -1,7 +1,7 @@
 // Fused graphs compute what the unfused ones compute: whole networks, on the reference in float64 and on the CPU.
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { fusions } from '../../lib/graph/index.ts';
-import { Device } from '../../lib/program.ts';
+import { openDevices } from '../support/devices.ts';
 import {
   difference,
   forwardValues,
@@ -14,16 +14,7 @@ import {
   stepOf,
 } from './fused/narrow.ts';
 
-let reference: Device;
-let cpu: Device;
-beforeAll(async () => {
-  reference = await Device.open('reference');
-  cpu = await Device.open('cpu', { threads: 2 });
-});
-afterAll(async () => {
-  await reference.close();
-  await cpu.close();
-});
+const devices = openDevices();
 
 const withoutSums = fusions().filter((name) => !name.startsWith('batch_norm_summed'));
 const isFused = (op: string) => /^(fold|conv2d_relu|conv2d_add_relu)|_relu(_grad)?$/.test(op) && op !== 'relu';
@@ -34,7 +25,7 @@ describe.each(networks.map((network) => [network.name, network] as const))('%s',
     ['inference', () => inferenceOf(network, 'float64'), 1e-12],
     ['training', () => stepOf(network, 'float64'), 1e-9],
   ] as const)('in %s, on the reference in float64', async (_mode, graph, tolerance) => {
-    const [fused, plain] = [await run(reference, graph(), true), await run(reference, graph(), false)];
+    const [fused, plain] = [await run(devices.reference, graph(), true), await run(devices.reference, graph(), false)];
     expect(fused.ops.filter(isFused).length).toBeGreaterThan(15);
     expect(plain.ops.filter(isFused)).toEqual([]);
     expect(fused.ops.length).toBeLessThan(plain.ops.length);
@@ -42,10 +33,10 @@ describe.each(networks.map((network) => [network.name, network] as const))('%s',
   });
 
   it.for(['float32', 'bfloat16'] as const)('in inference, on the CPU in %s', async (dtype, { skip }) => {
-    if (!cpu.features.has('dtype:bfloat16') && dtype === 'bfloat16')
+    if (!devices.cpu.features.has('dtype:bfloat16') && dtype === 'bfloat16')
       skip('this processor has no bfloat16 instructions');
     const [fused, plain] = [inferenceOf(network, dtype), inferenceOf(network, dtype)];
-    const [found, expected] = [await run(cpu, fused, true), await run(cpu, plain, false)];
+    const [found, expected] = [await run(devices.cpu, fused, true), await run(devices.cpu, plain, false)];
     expect(found.ops.filter(isFused).length).toBeGreaterThan(15);
     expect(difference(found, expected)).toBeLessThan(dtype === 'float32' ? 1e-4 : 0.1);
   });
@@ -56,12 +47,12 @@ describe.each(networks.map((network) => [network.name, network] as const))('%s',
 // those of float64 as without sums.
 it('ResNet-20 in training with float16 by the sums of its convolutions, on the reference', async () => {
   const network = networks[0] as Narrow;
-  const found = await run(reference, stepOf(network, 'float16'), true);
-  const expected = await run(reference, stepOf(network, 'float16'), withoutSums);
+  const found = await run(devices.reference, stepOf(network, 'float16'), true);
+  const expected = await run(devices.reference, stepOf(network, 'float16'), withoutSums);
   expect(found.ops.filter((op) => op.startsWith('batch_norm_summed'))).toHaveLength(18);
   expect(expected.ops.filter((op) => op.startsWith('batch_norm_summed'))).toEqual([]);
   expect(difference(found, expected, forwardValues)).toBeLessThan(3e-3);
-  const truth = await run(reference, stepOf(network, 'float64'), false);
+  const truth = await run(devices.reference, stepOf(network, 'float64'), false);
   const [ours, theirs] = [found, expected].map((outcome) => gradientErrors(outcome, truth)) as [Spread, Spread];
   expect(theirs.median).toBeLessThan(0.01);
   expect(ours.median).toBeLessThan(1.5 * theirs.median);

@@ -1,27 +1,17 @@
 // Every kernel of the CPU back end against the reference in float64: integers exactly, random numbers within the case's
 // tolerance, in float32 and bfloat16, on memory that held NaN.
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Device } from '../../lib/program.ts';
+import { describe, expect, it } from 'vitest';
+import { openDevices } from '../support/devices.ts';
 import { cases } from './cases.ts';
 import { compareCase, titled } from './compare.ts';
 import { convolutionCases } from './conv-cases.ts';
 import { usesF } from './operands.ts';
 
-let reference: Device;
-let cpu: Device;
-
-beforeAll(async () => {
-  reference = await Device.open('reference');
-  cpu = await Device.open('cpu', { threads: 2 });
-});
-afterAll(async () => {
-  await reference.close();
-  await cpu.close();
-});
+const devices = openDevices();
 
 it('has cases for every op that the devices offer', () => {
   const tested = new Set(cases.flatMap(({ nodes }) => nodes.map(({ op }) => `op:${op}`)));
-  const offered = [...reference.features, ...cpu.features].filter((feature) => feature.startsWith('op:'));
+  const offered = [...devices.reference.features, ...devices.cpu.features].filter((feature) => feature.startsWith('op:'));
   expect(offered.filter((op) => !tested.has(op))).toEqual([]);
 });
 
@@ -33,7 +23,9 @@ const float16Only = new Set([
 const ofCpu = cases.filter(({ nodes }) => !nodes.some(({ op }) => float16Only.has(op)));
 
 describe('cpu against reference, float32', () => {
-  it.each(titled(ofCpu))('%s', (_, opCase) => compareCase({ device: cpu, reference }, opCase, 'float32'));
+  it.each(titled(ofCpu))('%s', (_, opCase) =>
+    compareCase({ device: devices.cpu, reference: devices.reference }, opCase, 'float32'),
+  );
 });
 
 // More than 4 MiB of transformed gradient and more than 64 tiles: Winograd sums it in stages. Odd numbers of tiles and
@@ -44,14 +36,14 @@ const staged = convolutionCases({ x: [5, 1024, 15, 13], o: 40, kernel: [3, 3], p
 
 describe.each(['float32', 'bfloat16'] as const)('a filter whose gradient outgrows a cache, %s', (dtype) => {
   it.for(titled(staged))('%s', { timeout: 60_000 }, async ([, opCase], { skip }) => {
-    if (!cpu.features.has(`dtype:${dtype}`)) skip('this processor has no bfloat16 instructions');
-    await compareCase({ device: cpu, reference }, opCase, dtype);
+    if (!devices.cpu.features.has(`dtype:${dtype}`)) skip('this processor has no bfloat16 instructions');
+    await compareCase({ device: devices.cpu, reference: devices.reference }, opCase, dtype);
   });
 });
 
 describe('cpu against reference, bfloat16', () => {
   it.for(titled(ofCpu.filter(usesF)))('%s', async ([, opCase], { skip }) => {
-    if (!cpu.features.has('dtype:bfloat16')) skip('this processor has no bfloat16 instructions');
-    await compareCase({ device: cpu, reference }, opCase, 'bfloat16');
+    if (!devices.cpu.features.has('dtype:bfloat16')) skip('this processor has no bfloat16 instructions');
+    await compareCase({ device: devices.cpu, reference: devices.reference }, opCase, 'bfloat16');
   });
 });
