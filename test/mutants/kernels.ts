@@ -14,6 +14,7 @@ const races: Tests = {
   simulation: { sanitizer: 'thread' },
 };
 const transfers: Tests = { file: 'test/cuda/transfer.test.ts', simulation: {} };
+const padded: Tests = { file: 'test/cuda/padded.test.ts', names: 'float32', simulation: {} };
 const replays: Tests = { file: 'test/cuda/replay.test.ts', simulation: {} };
 
 const barriers: readonly Mutant[] = [
@@ -189,6 +190,13 @@ const steps: readonly Mutant[] = [
   check(cudaStreamWaitEvent(copy_, slot.arrived, 0), "cudaStreamWaitEvent");
   check(cudaMemcpyAsync(slot.device, slot.host, bytes, cudaMemcpyHostToDevice, copy_), "cudaMemcpyAsync");`,
     tests: transfers,
+  },
+  {
+    bug: 'a picture of few channels is read as if it had been padded',
+    file: `${folder}/channels.cu`,
+    find: 'source[row * from + channel]',
+    replace: 'source[row * to + channel]',
+    tests: padded,
   },
   {
     bug: 'captured steps are never given back',
