@@ -11,7 +11,9 @@ const devices = openDevices();
 
 it('has cases for every op that the devices offer', () => {
   const tested = new Set(cases.flatMap(({ nodes }) => nodes.map(({ op }) => `op:${op}`)));
-  const offered = [...devices.reference.features, ...devices.cpu.features].filter((feature) => feature.startsWith('op:'));
+  const offered = [...devices.reference.features, ...devices.cpu.features].filter((feature) =>
+    feature.startsWith('op:'),
+  );
   expect(offered.filter((op) => !tested.has(op))).toEqual([]);
 });
 
