@@ -1,6 +1,7 @@
-// Convolution that sums up its output for the normalisation behind it, which only fuse() emits, in training with float16.
+// Convolution that sums up its output for the normalisation behind it, which only fuse() emits, in training in half precision.
 import {
   type Attributes,
+  type DType,
   defineOp,
   type Folding,
   type Node,
@@ -12,11 +13,15 @@ import {
 } from '../graph/index.ts';
 import { multiplyAdds } from './conv.ts';
 
-/** Where cuDNN has precompiled engines for it on every chip; those compiled at run time add with atomics. */
+/** Where cuDNN has engines for it on every chip. */
 function hasSums(x: Value, y: Value, { padding }: Attributes): boolean {
   const [top, left, bottom, right] = padding as readonly number[];
   const inEights = [x, y].every(({ shape: [, channels = 0] }) => channels % 8 === 0);
-  return y.dtype === 'float16' && inEights && top === bottom && left === right;
+  return isHalf(y.dtype) && inEights && top === bottom && left === right;
+}
+
+function isHalf(dtype: DType): boolean {
+  return dtype === 'float16' || dtype === 'bfloat16';
 }
 
 /** conv2d without a bias -> batch_norm, found from the latter; gradients read what stands between them, which stays. */

@@ -129,15 +129,15 @@ function convNorm(options: Options = {}): Graph {
 
 describe('the sums that a convolution gives', () => {
   // Of 53 convolutions that of the stem reads three channels, which cuDNN does not sum up.
-  it('serve its normalisation in training with float16', () => {
-    const counts = countFused(trainingOf('resnet50', 'float16'));
+  it.each(['float16', 'bfloat16'] as const)('serve its normalisation in training with %s', (dtype) => {
+    const counts = countFused(trainingOf('resnet50', dtype));
     expect(counts).toMatchObject({ conv2d: 1, conv2d_statistics: 52, batch_norm_relu: 1 });
     expect(counts).toMatchObject({ batch_norm_summed: 4, batch_norm_summed_relu: 32, batch_norm_summed_add_relu: 16 });
     expect(counts).toMatchObject({ batch_norm_grad: 4, batch_norm_relu_grad: 33, batch_norm_add_relu_grad: 16 });
   });
 
-  it('are not asked for in other precisions, nor in inference', () => {
-    const others = [trainingOf('cifar-resnet20', 'bfloat16'), predictionOf('cifar-resnet20', 8, 'float16')];
+  it('are not asked for in float32, nor in inference', () => {
+    const others = [trainingOf('cifar-resnet20'), predictionOf('cifar-resnet20', 8, 'float16')];
     for (const graph of others) expect(countFused(graph)).not.toHaveProperty('conv2d_statistics');
   });
 

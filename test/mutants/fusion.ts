@@ -87,6 +87,13 @@ export const fusedKernels: readonly Mutant[] = [
     tests: cudaOps('float16 conv2d_add_relu'),
   },
   {
+    bug: 'what an engine adds to is not zeroed',
+    file: 'native/backend/cuda/engines.cc',
+    find: 'if (!plan || !candidate.accumulates) return plan;',
+    replace: 'if (!plan || !candidate.accumulates || candidate.accumulates) return plan;',
+    tests: cudaOps('bfloat16 conv2d_statistics'),
+  },
+  {
     bug: 'the variance from sums forgets the mean',
     file: 'native/backend/cuda/batch_norm.cu',
     find: 'fmaf(-mean, sum[channel], square_sum[channel])',

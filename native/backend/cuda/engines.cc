@@ -63,6 +63,30 @@ OperandBytes operand_bytes(const Product& p) {
   return operand_bytes(p.pass, p.dtype, p.result, x, w, y, p.bias);
 }
 
+// A plan that adds to the outputs behind its first.
+class FromZero final : public Plan {
+ public:
+  FromZero(std::unique_ptr<Plan> plan, std::vector<size_t> bytes) : plan_(std::move(plan)), bytes_(std::move(bytes)) {}
+
+  void run(cudaStream_t stream, const Arguments& a) override {
+    for (size_t i = 1; i < bytes_.size(); ++i)
+      check(cudaMemsetAsync(a.outputs[i], 0, bytes_[i], stream), "cudaMemsetAsync");
+    plan_->run(stream, a);
+  }
+  size_t workspace_bytes() const override { return plan_->workspace_bytes(); }
+
+ private:
+  std::unique_ptr<Plan> plan_;
+  std::vector<size_t> bytes_;  // of the outputs
+};
+
+template <class Problem>
+std::unique_ptr<Plan> build(Libraries& libraries, const Problem& problem, const Candidate& candidate) {
+  auto plan = libraries.build(problem, candidate);
+  if (!plan || !candidate.accumulates) return plan;
+  return std::make_unique<FromZero>(std::move(plan), operand_bytes(problem).outputs);
+}
+
 std::filesystem::path user_cache() {
   if (const char* folder = std::getenv("XDG_CACHE_HOME"); folder != nullptr && *folder == '/')
     return std::filesystem::path(folder) / "node-cudnn";
@@ -145,7 +169,7 @@ Engines::Choice Engines::choose_for(const Problem& problem, const Alternative& a
   const std::string key = describe(problem), known = cache_.find(key);
   for (const Candidate& candidate : candidates) {
     if (candidate.name != known) continue;
-    if (auto plan = cuda_.libraries->build(problem, candidate)) return {std::move(plan), known};
+    if (auto plan = build(*cuda_.libraries, problem, candidate)) return {std::move(plan), known};
   }
   if (alternative && !known.empty()) {
     if (Choice choice = alternative(); choice.name == known) return choice;
@@ -160,7 +184,7 @@ Engines::Choice Engines::first(const Problem& problem, const std::vector<Candida
                                const Alternative& alternative) {
   Choice large;
   for (const Candidate& candidate : candidates) {
-    auto plan = cuda_.libraries->build(problem, candidate);
+    auto plan = build(*cuda_.libraries, problem, candidate);
     if (plan && plan->workspace_bytes() <= workspace_limit) return {std::move(plan), candidate.name};
     if (plan && !large.plan) large = {std::move(plan), candidate.name};
   }
@@ -188,7 +212,7 @@ Engines::Choice Engines::fastest(const Problem& problem, const std::vector<Candi
     int compiled = 0;
     for (const Candidate& candidate : candidates) {
       if (candidate.compiles && ++compiled > compiled_candidates) continue;
-      consider({cuda_.libraries->build(problem, candidate), candidate.name});
+      consider({build(*cuda_.libraries, problem, candidate), candidate.name});
     }
     if (alternative) consider(alternative());
   } catch (const std::bad_alloc&) {  // no room to measure: the best so far serves

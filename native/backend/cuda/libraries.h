@@ -55,6 +55,7 @@ struct Candidate {
   std::string name;
   bool compiles = false;      // at run time, which takes a second or so
   std::shared_ptr<void> way;  // the library's own
+  bool accumulates = false;   // adds, with atomics, to what the outputs behind the first hold
 };
 
 class Libraries {

@@ -1,5 +1,5 @@
-// Every convolution, forward and backward, that a training step of the networks holds, and as it is fused in inference; in
-// float16 also as it gives the sums of its output.
+// Every convolution, forward and backward, that a training step of the networks holds, and as it is fused in inference;
+// in half precision also as it gives the sums of its output.
 import { syntheticDataSet } from '../../../lib/data/index.ts';
 import { fuse, fusions, type Node } from '../../../lib/graph/index.ts';
 import { createModel, modelDefaults } from '../../../lib/models/index.ts';
@@ -84,9 +84,4 @@ export function convolutions(): readonly Line[] {
   const whole = [...others.filter(({ op }) => op.startsWith('conv2d')), ...summing].map((node) => lineOf(node));
   const lines = [...whole, ...padded(others)];
   return [...new Map(lines.map((line) => [`${line.pass} ${line.rest}`, line])).values()];
-}
-
-/** Only float16 has sums. */
-export function isPlanned({ pass }: Line, dtype: string): boolean {
-  return pass !== 'conv2d_statistics' || dtype === 'float16';
 }

@@ -15,8 +15,8 @@ it('the committed table has a row for every convolution', () => {
 });
 
 describe.skipIf(!isBuilt)(`plans${isBuilt ? '' : ' (skipped: not built; `.ci/run cuda` builds and runs it)'}`, () => {
-  it('every convolution has one, and the table of support is the committed one', { timeout: 600_000 }, () => {
-    const { without, text } = makeTable();
+  it('every convolution has one, and the table of support is the committed one', { timeout: 600_000 }, async () => {
+    const { without, text } = await makeTable();
     expect(without).toEqual([]);
     expect(text).toBe(recorded);
   });

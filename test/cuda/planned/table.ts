@@ -1,8 +1,10 @@
-// The table of support: for every convolution, chip and half type, how many ways cuDNN proposes; `-` where none is asked.
-import { spawnSync } from 'node:child_process';
+// The table of support: for every convolution, chip and half type, how many ways cuDNN proposes.
+import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
-import { convolutions, isPlanned, type Line } from './convolutions.ts';
+import { promisify } from 'node:util';
+import { convolutions, type Line } from './convolutions.ts';
 
 const place = (name: string) => fileURLToPath(new URL(name, import.meta.url));
 
@@ -22,15 +24,26 @@ interface Answers {
   readonly answers: readonly string[];
 }
 
-/** Of all lines, in their order; nothing for those that are not asked for. */
-function ask(chip: string, dtype: string, lines: readonly Line[]): Answers {
-  const asked = lines.filter((line) => isPlanned(line, dtype));
-  const input = asked.map(({ pass, rest }) => `${pass} ${dtype} ${rest}\n`).join('');
-  const stub = place('../../../build-cuda/Release/driver_stub.so');
-  const { status, stdout, stderr } = spawnSync(planner, [stub, descriptionOf(chip)], { input, encoding: 'utf8' });
-  if (status !== 0) throw new Error(`plans ended with ${status}: ${stderr}`);
-  const [version = '', ...answers] = stdout.trimEnd().split('\n');
-  return { version, answers: lines.map((line) => answers[asked.indexOf(line)] ?? '') };
+/** Of all lines, in their order. */
+async function ask(chip: string, dtype: string, lines: readonly Line[]): Promise<Answers> {
+  const asked = promisify(execFile)(planner, [
+    place('../../../build-cuda/Release/driver_stub.so'),
+    descriptionOf(chip),
+  ]);
+  asked.child.stdin?.end(lines.map(({ pass, rest }) => `${pass} ${dtype} ${rest}\n`).join(''));
+  const [version = '', ...answers] = (await asked).stdout.trimEnd().split('\n');
+  return { version, answers };
+}
+
+/** As many columns at a time as there are processors. */
+async function askAll(lines: readonly Line[]): Promise<Answers[]> {
+  const asked: Answers[] = [];
+  const queue = columns.entries();
+  const work = async () => {
+    for (const [i, { chip, dtype }] of queue) asked[i] = await ask(chip, dtype, lines);
+  };
+  await Promise.all(Array.from({ length: availableParallelism() }, work));
+  return asked;
 }
 
 export interface Table {
@@ -41,16 +54,16 @@ export interface Table {
 }
 
 /** Builds at least one plan for every convolution on every chip: minutes. */
-export function makeTable(): Table {
+export async function makeTable(): Promise<Table> {
   const lines = convolutions();
-  const asked = columns.map(({ chip, dtype }) => ask(chip, dtype, lines));
+  const asked = await askAll(lines);
   const version = asked[0]?.version ?? '';
   const without = columns.flatMap(({ chip, dtype }, i) =>
     lines
       .filter((_, row) => asked[i]?.answers[row]?.endsWith(' none'))
       .map((l) => `${chip} ${dtype} ${l.pass} ${l.rest}`),
   );
-  const count = (answer = '') => answer.split(' ', 2).join('+') || '-';
+  const count = (answer = '') => answer.split(' ', 2).join('+');
   const rows = lines.map(
     ({ pass, rest }, row) => `${asked.map(({ answers }) => count(answers[row]).padStart(6)).join('')}  ${pass} ${rest}`,
   );

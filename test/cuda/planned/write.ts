@@ -2,6 +2,6 @@
 import { writeFileSync } from 'node:fs';
 import { committed, makeTable } from './table.ts';
 
-const { text, without } = makeTable();
+const { text, without } = await makeTable();
 writeFileSync(committed, text);
 console.log(`${committed}: ${text.trimEnd().split('\n').length - 2} convolutions, ${without.length} without a plan`);

@@ -48,9 +48,11 @@ void for_elements(const Shape& shape, const F& f) {
 // A node of the reference in float32, and what its values are stored as.
 class ReferencePlan final : public Plan {
  public:
-  ReferencePlan(Graph graph, std::vector<DType> stored) : work_(std::make_shared<Work>()) {
+  // `accumulates`: the outputs behind the first are added to what the memory holds.
+  ReferencePlan(Graph graph, std::vector<DType> stored, bool accumulates) : work_(std::make_shared<Work>()) {
     work_->graph = std::move(graph);
     work_->stored = std::move(stored);
+    work_->accumulates = accumulates;
     Prepared prepared = make_reference_backend({})->prepare(work_->graph, work_->graph.nodes[0]);
     work_->kernel = std::move(prepared.kernel);
     work_->workspace.resize(prepared.workspace_bytes / sizeof(double) + 1);
@@ -71,6 +73,7 @@ class ReferencePlan final : public Plan {
     std::vector<DType> stored;
     std::unique_ptr<Kernel> kernel;
     std::vector<double> workspace;  // on the host
+    bool accumulates = false;
 
     void run(const std::vector<void*>& addresses) {
       const size_t first_output = graph.nodes[0].inputs.size();
@@ -84,9 +87,13 @@ class ReferencePlan final : public Plan {
         places.push_back(numbers.data());
       }
       kernel->run({places.data(), places.data() + first_output, workspace.data()});
-      for (size_t i = first_output; i < addresses.size(); ++i)
-        for_elements(graph.values[i].type.shape,
-                     [&](size_t from, size_t to) { set_number(stored[i], addresses[i], to, dense[i][from]); });
+      for (size_t i = first_output; i < addresses.size(); ++i) {
+        const bool adds = accumulates && i > first_output;
+        for_elements(graph.values[i].type.shape, [&](size_t from, size_t to) {
+          const float before = adds ? number_at(stored[i], addresses[i], to) : 0;
+          set_number(stored[i], addresses[i], to, before + dense[i][from]);
+        });
+      }
     }
   };
   std::shared_ptr<Work> work_;
@@ -99,13 +106,13 @@ struct Operand {
 
 // The last `outputs` of the operands are the node's outputs.
 std::unique_ptr<Plan> plan(Node node, const std::vector<Operand>& operands, std::vector<DType> stored,
-                           size_t outputs = 1) {
+                           size_t outputs = 1, bool accumulates = false) {
   Graph graph;
   for (const auto& [format, shape] : operands) graph.values.push_back({"", {DType::float32, format, shape}});
   for (size_t i = 0; i < operands.size(); ++i)
     (i + outputs < operands.size() ? node.inputs : node.outputs).push_back(static_cast<int>(i));
   graph.nodes.push_back(std::move(node));
-  return std::make_unique<ReferencePlan>(std::move(graph), std::move(stored));
+  return std::make_unique<ReferencePlan>(std::move(graph), std::move(stored), accumulates);
 }
 
 // The operands of a pass: (x, w) -> y, (dy, w) -> dx, (x, dy) -> dw; behind (x, w) a bias and a residual.
@@ -142,17 +149,20 @@ Shape shape_of(const std::array<int64_t, 4>& sizes) { return {sizes.begin(), siz
 
 class ReferenceLibraries final : public Libraries {
  public:
+  explicit ReferenceLibraries(bool deterministic) : deterministic_(deterministic) {}
+
   std::string versions() const override { return "the reference in the place of cuDNN and cuBLASLt"; }
 
   // Two, so that choosing is exercised.
   std::vector<Candidate> candidates(const Convolution& c) override {
     if (c.is_fused() && !simulation::fuses()) return {};
+    if (accumulates(c) && deterministic_) return {};
     if (c.groups == 1 && c.x[1] < 4 && !simulation::takes_few()) return {};
-    return both();
+    return both(accumulates(c));
   }
   std::vector<Candidate> candidates(const Product&) override { return both(); }
 
-  std::unique_ptr<Plan> build(const Convolution& c, const Candidate&) override {
+  std::unique_ptr<Plan> build(const Convolution& c, const Candidate& candidate) override {
     Node node{name_of(c), "", {}, {}, {}};
     node.attributes.set("stride", doubles(c.stride));
     node.attributes.set("padding", doubles(c.padding));
@@ -164,7 +174,7 @@ class ReferenceLibraries final : public Libraries {
     if (!c.statistics) return plan(std::move(node), operands, stored);
     operands.resize(operands.size() + 2, {Format::plain, {c.w[0]}});
     stored.resize(operands.size(), DType::float32);
-    return plan(std::move(node), operands, stored, 3);
+    return plan(std::move(node), operands, stored, 3, candidate.accumulates);
   }
 
   std::unique_ptr<Plan> build(const Product& p, const Candidate&) override {
@@ -175,15 +185,21 @@ class ReferenceLibraries final : public Libraries {
   }
 
  private:
-  static std::vector<Candidate> both() { return {{"reference", false, nullptr}, {"reference again", false, nullptr}}; }
+  // As cuDNN has it: of sums in bfloat16 there is nothing but engines with atomics.
+  static bool accumulates(const Convolution& c) { return c.statistics && c.dtype == DType::bfloat16; }
+  static std::vector<Candidate> both(bool accumulates = false) {
+    return {{"reference", false, nullptr, accumulates}, {"reference again", false, nullptr, accumulates}};
+  }
+
+  const bool deterministic_;
 };
 
 }  // namespace
 
 void expect_driver() {}
 
-std::unique_ptr<Libraries> open_libraries(const Cuda&, const BackendOptions&) {
-  return std::make_unique<ReferenceLibraries>();
+std::unique_ptr<Libraries> open_libraries(const Cuda& cuda, const BackendOptions&) {
+  return std::make_unique<ReferenceLibraries>(cuda.deterministic);
 }
 
 }  // namespace node_cudnn::cuda

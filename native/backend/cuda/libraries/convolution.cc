@@ -208,7 +208,8 @@ Engine engine_of(const Descriptor& configuration) {
 // Whether an engine keeps the precision that was asked for.
 bool serves(const Engine& engine, const Convolution& c, bool deterministic) {
   const bool exact = c.dtype == DType::float32 && !c.tf32;
-  if (c.statistics && engine.compiles) return false;  // these add with atomics, to whatever the memory held
+  // These add with atomics; where there are precompiled ones, they are left out.
+  if (c.statistics && engine.compiles && (deterministic || c.dtype == DType::float16)) return false;
   if (deterministic && has(engine.numerics, CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC)) return false;
   if (exact && has(engine.numerics, CUDNN_NUMERICAL_NOTE_TENSOR_CORE)) return false;
   if (exact && has(engine.numerics, CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS)) return false;
@@ -280,7 +281,8 @@ std::vector<Candidate> ConvolutionPlanner::candidates(const Convolution& c) cons
     for (const Descriptor& configuration : configurations(graph, mode)) {
       const Engine engine = engine_of(configuration);
       if (!serves(engine, c, deterministic_) || !known.insert(engine.name).second) continue;
-      found.push_back({engine.name, engine.compiles, std::make_shared<Way>(graph, configuration)});
+      const bool accumulates = c.statistics && engine.compiles;
+      found.push_back({engine.name, engine.compiles, std::make_shared<Way>(graph, configuration), accumulates});
     }
   }
   return found;
