@@ -1,7 +1,7 @@
 // What a training step is planned to need, and what the process then holds for it.
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import { stepInputs, trainingParts } from '../lib/cli/training-program.ts';
+import { stepInputs, type TrainingParts, trainingParts } from '../lib/cli/training-program.ts';
 import { modelDefaults } from '../lib/models/index.ts';
 import { compile, Device, planMemory, variablesOf } from '../lib/program.ts';
 
@@ -9,8 +9,8 @@ export interface MemoryOptions {
   readonly model: string;
   readonly batchSize: number;
   /** Default: what the network is made for. */
-  readonly imageSize?: number | undefined;
-  readonly device?: string | undefined;
+  readonly imageSize?: number;
+  readonly device?: string;
 }
 
 export interface MemoryResult {
@@ -34,29 +34,48 @@ export async function measureMemory(options: MemoryOptions): Promise<MemoryResul
   const { model, batchSize, imageSize = modelDefaults(model).imageSize, device: name = 'cpu' } = options;
   const device = await Device.open(name, { threads: 1 });
   try {
-    await twoSteps(device, { model: 'cifar-resnet20', batchSize: 1, imageSize: 8 }); // what libraries take once
+    await twoSteps(device, partsOf({ model: 'cifar-resnet20', batchSize: 1, imageSize: 8 }), 1); // what libraries take once
+    const parts = partsOf({ model, batchSize, imageSize });
     const before = nativeBytes();
-    const { native, ...bytes } = await twoSteps(device, { model, batchSize, imageSize });
+    const { native, ...bytes } = await twoSteps(device, parts, batchSize);
     return { model, batchSize, imageSize, ...bytes, residentBytes: native - before };
   } finally {
     await device.close();
   }
 }
 
-async function twoSteps(
-  device: Device,
-  size: { readonly model: string; readonly batchSize: number; readonly imageSize: number },
-): Promise<Measured> {
+/** What a step is planned to need. */
+export async function plannedMemory(options: MemoryOptions): Promise<number> {
+  const device = await Device.open(options.device ?? 'cpu', { threads: 1 });
+  try {
+    const { graph } = partsOf({ imageSize: modelDefaults(options.model).imageSize, ...options });
+    const state = await device.createState(variablesOf(graph));
+    return (await planMemory(graph, { device, state })).bytes;
+  } finally {
+    await device.close();
+  }
+}
+
+interface Size {
+  readonly model: string;
+  readonly batchSize: number;
+  readonly imageSize: number;
+}
+
+function partsOf(size: Size): TrainingParts {
   const { numClasses } = modelDefaults(size.model);
   const inChannels = size.model.startsWith('sigmoid-mlp') ? 1 : 3;
-  const parts = trainingParts({ ...size, numClasses, inChannels, ampDtype: 'float32' });
+  return trainingParts({ ...size, numClasses, inChannels, ampDtype: 'float32' });
+}
+
+async function twoSteps(device: Device, parts: TrainingParts, batchSize: number): Promise<Measured> {
   const held = [device.memory().bytes];
   const state = await device.createState(variablesOf(parts.graph));
   held.push(device.memory().bytes);
   const { bytes: plannedBytes } = await planMemory(parts.graph, { device, state });
   const program = await compile(parts.graph, { device, state });
   held.push(device.memory().bytes);
-  await program.run(2, stepInputs(parts, size.batchSize, 2));
+  await program.run(2, stepInputs(parts, batchSize, 2));
   const native = nativeBytes();
   program.close();
   state.close();

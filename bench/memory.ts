@@ -1,46 +1,56 @@
 // Claim: the planner's forecast is true: for every network the bytes that a training step is planned to need, those that
 // the device takes for it, and those that the process grows by from one batch to three times as many pictures, agree
 // within 2 %.
-// Usage: npx tsx bench/memory.ts [--model NAME ...] [--batch-size 4] [--image-size S] [--device cpu]
+// The smaller batch is so large that two more like it take at least 256 MB: what a process takes besides is little then.
+// Usage: npx tsx bench/memory.ts [--model NAME ...] [--batch-size B] [--image-size S] [--device cpu]
 import { execFileSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { modelNames } from '../lib/models/index.ts';
-import { compared, type MemoryResult, measureMemory } from './memory-run.ts';
+import { compared, type MemoryResult, measureMemory, plannedMemory } from './memory-run.ts';
 import { writeRecord } from './record.ts';
 
 const { values } = parseArgs({
   options: {
     model: { type: 'string', multiple: true, default: modelNames() },
-    'batch-size': { type: 'string', default: '4' },
+    'batch-size': { type: 'string' },
     'image-size': { type: 'string' },
     device: { type: 'string', default: 'cpu' },
     alone: { type: 'boolean', default: false },
   },
 });
 const allowed = 0.02;
+const tellingBytes = 256e6;
+const leastBatch = 4;
 
 if (values.alone) process.stdout.write(JSON.stringify(await measureMemory(optionsOf(values.model[0] as string))));
 else await all(values.model);
 
 async function all(models: readonly string[]): Promise<void> {
-  const results = models.map(both);
+  const results = [];
+  for (const model of models) results.push(both(model, await batchOf(model)));
   const holds = results.every(({ held, resident }) => Math.max(held, Math.abs(resident)) <= allowed);
   const file = await writeRecord('memory', { device: values.device, allowed, results, holds });
   process.stdout.write(`record: ${file}\n`);
   process.exitCode = holds ? 0 : 1;
 }
 
+async function batchOf(model: string): Promise<number> {
+  if (values['batch-size'] !== undefined) return Number(values['batch-size']);
+  const planned = (batchSize: number) => plannedMemory({ ...optionsOf(model), batchSize });
+  const perPicture = ((await planned(2 * leastBatch)) - (await planned(leastBatch))) / leastBatch;
+  return Math.max(leastBatch, Math.ceil(tellingBytes / 2 / perPicture));
+}
+
 /** What the kernels' code takes cancels between two batches. */
-function both(model: string) {
-  const batchSize = Number(values['batch-size']);
+function both(model: string, batchSize: number) {
   const [small, large] = [inItsOwnProcess(model, batchSize), inItsOwnProcess(model, 3 * batchSize)];
   const comparison = compared(small, large);
   const { held, resident, fixedBytes } = comparison;
   const mb = (bytes: number) => `${(bytes / 1e6).toFixed(1)} MB`;
   const percent = (share: number) => `${(100 * share).toFixed(2)} %`;
   process.stdout.write(
-    `${model}: steps planned to ${mb(small.plannedBytes)} and ${mb(large.plannedBytes)}; device ${percent(held)} off, ` +
+    `${model}, batches of ${batchSize} and ${3 * batchSize}: steps planned to ${mb(small.plannedBytes)} and ${mb(large.plannedBytes)}; device ${percent(held)} off, ` +
       `process ${percent(resident)} off, and ${mb(fixedBytes)} whatever the batch\n`,
   );
   return { ...comparison, small, large };
@@ -57,5 +67,5 @@ function inItsOwnProcess(model: string, batchSize: number): MemoryResult {
 function optionsOf(model: string) {
   const size = values['image-size'];
   const batchSize = Number(values['batch-size']);
-  return { model, batchSize, imageSize: size === undefined ? undefined : Number(size), device: values.device };
+  return { model, batchSize, device: values.device, ...(size === undefined ? {} : { imageSize: Number(size) }) };
 }

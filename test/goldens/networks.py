@@ -194,6 +194,7 @@ def gradient_errors(single, model):
 
 
 def full(name, size):
+    generate.SAMPLES = 4096
     make = FULL.get(name, partial(pytorch_models.build, name))
     content, peer = compared(make, (4, 1 if name.startswith("sigmoid-mlp") else 3, size, size))
     return content | {"peer": peer}
