@@ -91,7 +91,7 @@ export const fusedKernels: readonly Mutant[] = [
     file: 'native/backend/cuda/engines.cc',
     find: 'if (!plan || !candidate.accumulates) return plan;',
     replace: 'if (!plan || !candidate.accumulates || candidate.accumulates) return plan;',
-    tests: cudaOps('bfloat16 conv2d_statistics'),
+    tests: { file: 'test/cuda/fused.test.ts', names: 'ResNet-20.*bfloat16', simulation: {} },
   },
   {
     bug: 'the variance from sums forgets the mean',

@@ -1,0 +1,182 @@
+#include "backend/cuda/libraries/operations.h"
+
+#include <optional>
+
+namespace node_cudnn::cuda {
+
+namespace {
+
+enum Uid : int64_t {
+  uid_x = 'x',
+  uid_w = 'w',
+  uid_y = 'y',
+  uid_bias = 'b',
+  uid_residual = 'r',
+  uid_sum = 's',
+  uid_total = 't',
+  uid_square_total = 'q'
+};
+
+cudnnDataType_t data_type(DType dtype) {
+  switch (dtype) {
+    case DType::float32:
+      return CUDNN_DATA_FLOAT;
+    case DType::float16:
+      return CUDNN_DATA_HALF;
+    case DType::bfloat16:
+      return CUDNN_DATA_BFLOAT16;
+    default:
+      throw std::invalid_argument(std::string("cuDNN convolves no ") + name_of(dtype));
+  }
+}
+
+// Dimensions are logical; the channels lie innermost.
+Descriptor tensor(const CudnnFunctions& cudnn, int64_t uid, DType dtype, const std::array<int64_t, 4>& shape,
+                  bool is_virtual = false) {
+  const auto [n, c, h, w] = shape;
+  const std::array<int64_t, 4> strides = {h * w * c, 1, w * c, c};
+  Descriptor made(cudnn, CUDNN_BACKEND_TENSOR_DESCRIPTOR);
+  made.set(CUDNN_ATTR_TENSOR_UNIQUE_ID, uid)
+      .set(CUDNN_ATTR_TENSOR_DATA_TYPE, CUDNN_TYPE_DATA_TYPE, data_type(dtype))
+      .set(CUDNN_ATTR_TENSOR_DIMENSIONS, shape)
+      .set(CUDNN_ATTR_TENSOR_STRIDES, strides)
+      .set(CUDNN_ATTR_TENSOR_BYTE_ALIGNMENT, int64_t{256})
+      .set(CUDNN_ATTR_TENSOR_IS_VIRTUAL, is_virtual);
+  return std::move(made.finalize());
+}
+
+Descriptor geometry(const CudnnFunctions& cudnn, const Convolution& c) {
+  const std::array<int64_t, 2> before = {c.padding[0], c.padding[1]}, after = {c.padding[2], c.padding[3]};
+  Descriptor made(cudnn, CUDNN_BACKEND_CONVOLUTION_DESCRIPTOR);
+  made.set(CUDNN_ATTR_CONVOLUTION_SPATIAL_DIMS, int64_t{2})
+      .set(CUDNN_ATTR_CONVOLUTION_COMP_TYPE, CUDNN_TYPE_DATA_TYPE, CUDNN_DATA_FLOAT)
+      .set(CUDNN_ATTR_CONVOLUTION_CONV_MODE, CUDNN_TYPE_CONVOLUTION_MODE, CUDNN_CROSS_CORRELATION)
+      .set(CUDNN_ATTR_CONVOLUTION_PRE_PADDINGS, before)
+      .set(CUDNN_ATTR_CONVOLUTION_POST_PADDINGS, after)
+      .set(CUDNN_ATTR_CONVOLUTION_FILTER_STRIDES, c.stride)
+      .set(CUDNN_ATTR_CONVOLUTION_DILATIONS, c.dilation);
+  return std::move(made.finalize());
+}
+
+// The names of one pass's attributes.
+struct Names {
+  cudnnBackendDescriptorType_t operation;
+  cudnnBackendAttributeName_t x, w, y, geometry, alpha, beta;
+};
+
+Names names(Pass pass) {
+  switch (pass) {
+    case Pass::forward:
+      return {CUDNN_BACKEND_OPERATION_CONVOLUTION_FORWARD_DESCRIPTOR,
+              CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_X,
+              CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_W,
+              CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_Y,
+              CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_CONV_DESC,
+              CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_ALPHA,
+              CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_BETA};
+    case Pass::dgrad:
+      return {CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_DATA_DESCRIPTOR,
+              CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_DX,
+              CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_W,
+              CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_DY,
+              CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_CONV_DESC,
+              CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_ALPHA,
+              CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_BETA};
+    case Pass::wgrad:
+      return {CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_FILTER_DESCRIPTOR,
+              CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_X,
+              CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_DW,
+              CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_DY,
+              CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_CONV_DESC,
+              CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_ALPHA,
+              CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_BETA};
+  }
+  throw std::invalid_argument("unknown pass");
+}
+
+Descriptor convolve(const CudnnFunctions& cudnn, const Convolution& c, const Descriptor& x, const Descriptor& w,
+                    const Descriptor& y) {
+  const Names n = names(c.pass);
+  Descriptor made(cudnn, n.operation);
+  made.set(n.x, x).set(n.w, w).set(n.y, y).set(n.geometry, geometry(cudnn, c)).set(n.alpha, 1.0).set(n.beta, 0.0);
+  return std::move(made.finalize());
+}
+
+// y = mode(x, [operand]), element by element.
+Descriptor pointwise(const CudnnFunctions& cudnn, cudnnPointwiseMode_t mode, const Descriptor& x,
+                     const std::optional<Descriptor>& operand, const Descriptor& y) {
+  Descriptor kind(cudnn, CUDNN_BACKEND_POINTWISE_DESCRIPTOR);
+  kind.set(CUDNN_ATTR_POINTWISE_MODE, CUDNN_TYPE_POINTWISE_MODE, mode)
+      .set(CUDNN_ATTR_POINTWISE_MATH_PREC, CUDNN_TYPE_DATA_TYPE, CUDNN_DATA_FLOAT)
+      .finalize();
+  Descriptor made(cudnn, CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR);
+  made.set(CUDNN_ATTR_OPERATION_POINTWISE_PW_DESCRIPTOR, kind)
+      .set(CUDNN_ATTR_OPERATION_POINTWISE_XDESC, x)
+      .set(CUDNN_ATTR_OPERATION_POINTWISE_YDESC, y);
+  if (operand) made.set(CUDNN_ATTR_OPERATION_POINTWISE_BDESC, *operand);
+  return std::move(made.finalize());
+}
+
+struct Pointwise {
+  cudnnPointwiseMode_t mode;
+  std::optional<Descriptor> operand;
+};
+
+// What follows the sum of a forward convolution.
+std::vector<Pointwise> epilogue(const CudnnFunctions& cudnn, const Convolution& c) {
+  std::vector<Pointwise> parts;
+  if (c.bias) parts.push_back({CUDNN_POINTWISE_ADD, tensor(cudnn, uid_bias, c.dtype, {1, c.w[0], 1, 1})});
+  if (c.residual) parts.push_back({CUDNN_POINTWISE_ADD, tensor(cudnn, uid_residual, c.dtype, c.y)});
+  if (c.relu) parts.push_back({CUDNN_POINTWISE_RELU_FWD, {}});
+  return parts;
+}
+
+// The sums of every channel of y, and of its squares.
+Descriptor sum_up(const CudnnFunctions& cudnn, const Convolution& c, const Descriptor& y) {
+  const std::array<int64_t, 4> channels = {1, c.w[0], 1, 1};
+  Descriptor made(cudnn, CUDNN_BACKEND_OPERATION_GEN_STATS_DESCRIPTOR);
+  made.set(CUDNN_ATTR_OPERATION_GENSTATS_MODE, CUDNN_TYPE_GENSTATS_MODE, CUDNN_GENSTATS_SUM_SQSUM)
+      .set(CUDNN_ATTR_OPERATION_GENSTATS_MATH_PREC, CUDNN_TYPE_DATA_TYPE, CUDNN_DATA_FLOAT)
+      .set(CUDNN_ATTR_OPERATION_GENSTATS_XDESC, y)
+      .set(CUDNN_ATTR_OPERATION_GENSTATS_SUMDESC, tensor(cudnn, uid_total, DType::float32, channels))
+      .set(CUDNN_ATTR_OPERATION_GENSTATS_SQSUMDESC, tensor(cudnn, uid_square_total, DType::float32, channels));
+  return std::move(made.finalize());
+}
+
+}  // namespace
+
+std::vector<Descriptor> operations(const CudnnFunctions& cudnn, const Convolution& c) {
+  const auto type_of = [&](Pass writer) { return c.pass == writer ? c.result : c.dtype; };
+  const Descriptor x = tensor(cudnn, uid_x, type_of(Pass::dgrad), c.x);
+  const Descriptor w = tensor(cudnn, uid_w, type_of(Pass::wgrad), c.w);
+  const Descriptor y = tensor(cudnn, uid_y, type_of(Pass::forward), c.y);
+  if (c.statistics) return {convolve(cudnn, c, x, w, y), sum_up(cudnn, c, y)};
+  const std::vector<Pointwise> parts = epilogue(cudnn, c);
+  if (parts.empty()) return {convolve(cudnn, c, x, w, y)};
+  const auto after = [&](size_t i) {  // what stands behind the first i parts
+    return i == parts.size() ? y : tensor(cudnn, uid_sum + 256 * static_cast<int64_t>(i), DType::float32, c.y, true);
+  };
+  Descriptor sum = after(0);
+  std::vector<Descriptor> made{convolve(cudnn, c, x, w, sum)};
+  for (size_t i = 0; i < parts.size(); ++i) {
+    const Descriptor next = after(i + 1);
+    made.push_back(pointwise(cudnn, parts[i].mode, sum, parts[i].operand, next));
+    sum = next;
+  }
+  return made;
+}
+
+std::vector<int64_t> uids(const Convolution& c) {
+  if (c.pass == Pass::dgrad) return {uid_y, uid_w, uid_x};
+  if (c.pass == Pass::wgrad) return {uid_x, uid_y, uid_w};
+  std::vector<int64_t> found{uid_x, uid_w};
+  if (c.bias) found.push_back(uid_bias);
+  if (c.residual) found.push_back(uid_residual);
+  found.push_back(uid_y);
+  if (c.statistics) found.insert(found.end(), {uid_total, uid_square_total});
+  return found;
+}
+
+size_t outputs_of(const Convolution& c) { return c.statistics ? 3 : 1; }
+
+}  // namespace node_cudnn::cuda
