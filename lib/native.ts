@@ -34,6 +34,8 @@ export interface NativeNode {
 export interface NativeGraph {
   readonly values: readonly NativeValue[];
   readonly nodes: readonly NativeNode[];
+  /** Whether values may lie inside others, and `concat` and `slice_channels` then copy nothing. */
+  readonly slices?: boolean;
 }
 
 export interface NativeBackendInfo {
@@ -58,6 +60,8 @@ export interface NativePlan {
   readonly offsets: readonly number[];
   /** Physical bytes of each value, by value index. */
   readonly bytes: readonly number[];
+  /** The value inside which each lies, by value index; -1: none. */
+  readonly wholes: readonly number[];
   readonly arenaBytes: number;
   /** The most bytes live at one time: no plan can be smaller. */
   readonly lowerBoundBytes: number;

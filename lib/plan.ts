@@ -15,7 +15,7 @@ export interface PlanRow {
   /** Offset of its first output in the program's arena; undefined where it does not live there. */
   readonly offset: number | undefined;
   readonly workspaceBytes: number;
-  /** Physical bytes of all that it reads and writes, each value once. */
+  /** Physical bytes of all that it reads and writes, each value once; without what a concat finds in place. */
   readonly trafficBytes: number;
   /** Counted as direct computation. */
   readonly multiplyAdds: number;
@@ -57,8 +57,10 @@ export function planOf(graph: Graph, plan: NativePlan): Plan {
   return { rows, arenaBytes, lowerBoundBytes, workspaceBytes };
 }
 
-function traffic({ inputs, outputs }: Node, { bytes }: NativePlan): number {
-  return [...new Set([...inputs, ...outputs])].reduce((sum, { id }) => sum + (bytes[id] ?? 0), 0);
+function traffic({ inputs, outputs }: Node, { bytes, wholes }: NativePlan): number {
+  const ids = new Set([...inputs, ...outputs].map(({ id }) => id));
+  const moved = (id: number) => (ids.has(wholes[id] ?? -1) ? -1 : 1) * (bytes[id] ?? 0);
+  return [...ids].reduce((sum, id) => sum + moved(id), 0);
 }
 
 export function planText({ rows, arenaBytes, lowerBoundBytes, workspaceBytes }: Plan): string {

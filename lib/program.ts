@@ -180,10 +180,12 @@ function finished(graph: Graph, options: CompileOptions): { final: Graph; native
   for (const name of keep) graph.find(name);
   checkDtypes(graph, device);
   warnOfEmulation(graph, device);
-  const fused = fuseGraph(graph, new Set(chosenFusions(fuse).filter((op) => device.features.has(op))), keep);
+  const chosen = new Set(chosenFusions(fuse).filter((op) => device.features.has(op)));
+  const fused = fuseGraph(graph, chosen, keep);
   const final = lower(fused, device.features);
   checkVariables(final, state);
-  return { final, native: toNative(final, state, new Set(keep.map((name) => final.find(name)))) };
+  const kept = new Set(keep.map((name) => final.find(name)));
+  return { final, native: { ...toNative(final, state, kept), slices: chosen.has('op:concat') } };
 }
 
 /** The features that fuse() may use. */

@@ -5,9 +5,12 @@ import type { Graph, Node, Value } from './graph.ts';
 import { type Folding, ruleOf, rulesOf, type Target } from './registry.ts';
 import { copy, rewrite } from './rewrite.ts';
 
-/** The names of all folding and fused ops, by which compile() switches them. */
+/**
+ * The names by which compile() switches them: of all folding and fused ops, and `concat`, whose inputs native code lets
+ * their producers write in place.
+ */
 export function fusions(): readonly string[] {
-  return [...rulesOf('fold'), ...rulesOf('fuse')].map(([op]) => op).sort();
+  return [...[...rulesOf('fold'), ...rulesOf('fuse')].map(([op]) => op), 'concat'].sort();
 }
 
 /**

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -16,7 +17,8 @@
 
 namespace node_cudnn {
 
-// Addresses of a node's values in the order of Node::inputs and Node::outputs, 256-byte aligned.
+// Addresses of a node's values in the order of Node::inputs and Node::outputs, 256-byte aligned; inside another value
+// as offset_in() says.
 struct Arguments {
   void* const* inputs;
   void* const* outputs;
@@ -60,6 +62,16 @@ class Backend {
   virtual size_t bytes(const ValueType& type) const = 0;  // of the physical layout, padding included
   virtual Prepared prepare(const Graph& graph, const Node& node) = 0;
 
+  // Values inside others (program/slices.h). Where in `whole` its channels from `first` on lie as a value of type
+  // `part` does, but for the distance of its images or pixels: in bytes; nothing where they do not.
+  virtual std::optional<size_t> offset_in(const ValueType& /*whole*/, const ValueType& /*part*/,
+                                          int64_t /*first*/) const {
+    return std::nullopt;
+  }
+  // Whether the kernel of `node` finds its operand `value` inside another one; that of `concat` and `slice_channels`
+  // copies no value that lies inside the other side.
+  virtual bool takes_slice(const Graph& /*graph*/, const Node& /*node*/, int /*value*/) const { return false; }
+
   virtual size_t available() const { return SIZE_MAX; }  // bytes that allocate() could give now; SIZE_MAX: unknown
   virtual void* allocate(size_t bytes) = 0;              // 256-byte aligned, zeroed
   virtual void release(void* address) noexcept = 0;
@@ -75,8 +87,8 @@ class Backend {
 };
 
 // The only symbol that a plug-in exports. The version changes whenever this header or program/graph.h does.
-constexpr int backend_version = 1;
-constexpr const char* backend_factory_name = "node_cudnn_backend_v1";
+constexpr int backend_version = 2;
+constexpr const char* backend_factory_name = "node_cudnn_backend_v2";
 using BackendFactory = Backend* (*)(const BackendOptions&);
 
 }  // namespace node_cudnn

@@ -122,7 +122,8 @@ Node decode_node(const Place& place) {
 Graph decode_graph(Napi::Value value) {
   Place place(value, "graph");
   try {
-    return {place["values"].list(decode_value), place["nodes"].list(decode_node)};
+    const Place slices = place["slices"];
+    return {place["values"].list(decode_value), place["nodes"].list(decode_node), !slices.missing() && slices.flag()};
   } catch (const Error& error) {
     throw Error(ErrorCode::graph, error.what());
   }

@@ -59,6 +59,7 @@ Napi::Object describe(Napi::Env env, const Plan& plan) {
   object.Set("nodes", to_array(env, plan.nodes, node));
   object.Set("offsets", to_array(env, plan.offsets, number));
   object.Set("bytes", to_array(env, plan.bytes, number));
+  object.Set("wholes", to_array(env, plan.wholes, number));
   object.Set("arenaBytes", number(plan.arena_bytes));
   object.Set("lowerBoundBytes", number(plan.lower_bound_bytes));
   object.Set("workspaceBytes", number(plan.workspace_bytes));

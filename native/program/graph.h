@@ -46,6 +46,10 @@ struct Value {
   Storage storage = Storage::temporary;
   int variable = -1;  // index into the State, for Storage::variable
   bool keep = false;  // still readable after the step (fetch)
+
+  // Set by place_slices(): a temporary that lies inside another one, as its channels from `first_channel` on.
+  int whole = -1;
+  int64_t first_channel = 0;
 };
 
 // Numbers and flags are stored as doubles: integers up to 2^53 are exact, as they are in JavaScript.
@@ -93,6 +97,7 @@ struct Node {
 struct Graph {
   std::vector<Value> values;
   std::vector<Node> nodes;
+  bool slices = false;  // whether values may lie inside others (slices.h)
 };
 
 inline size_t size_of(DType dtype) {

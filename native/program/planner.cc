@@ -29,6 +29,11 @@ std::vector<Lifetime> lifetimes(const std::vector<ArenaValue>& values, const std
     if (!values[i].in_arena) lives[i] = {};
     if (lives[i].start != never && values[i].keep) lives[i].end = time + 1;
   }
+  for (size_t i = 0; i < values.size(); ++i) {
+    if (values[i].whole < 0 || lives[i].start == never) continue;
+    Lifetime& whole = lives[static_cast<size_t>(values[i].whole)];
+    whole = {std::min(whole.start, lives[i].start), std::max(whole.end, lives[i].end)};
+  }
   return lives;
 }
 
@@ -55,9 +60,7 @@ class Planner {
     ArenaPlan plan;
     plan.arena_bytes = place();
     plan.lower_bound_bytes = most_live();
-    for (int tenant : tenant_of_) {
-      plan.offsets.push_back(tenant == never ? -1 : static_cast<int64_t>(tenants_[static_cast<size_t>(tenant)].offset));
-    }
+    for (size_t i = 0; i < values_.size(); ++i) plan.offsets.push_back(offset_of(i));
     return plan;
   }
 
@@ -67,6 +70,11 @@ class Planner {
     tenants_.push_back({align(values_[value].bytes), lives_[value]});
   }
 
+  int64_t offset_of(size_t value) const {
+    if (tenant_of_[value] == never) return -1;
+    return static_cast<int64_t>(tenants_[static_cast<size_t>(tenant_of_[value])].offset + values_[value].whole_offset);
+  }
+
   void house_outputs(const ArenaNode& node, int time) {
     for (auto [output, input] : node.in_place) {
       move_in(node, static_cast<size_t>(node.outputs.at(static_cast<size_t>(output))),
@@ -74,14 +82,19 @@ class Planner {
     }
     for (int output : node.outputs) {
       size_t value = static_cast<size_t>(output);
-      if (tenant_of_[value] == never && lives_[value].start != never) house(value);
+      if (lives_[value].start == never) continue;
+      const size_t home = values_[value].whole < 0 ? value : static_cast<size_t>(values_[value].whole);
+      if (tenant_of_[home] == never) house(home);
+      tenant_of_[value] = tenant_of_[home];
     }
   }
 
   void move_in(const ArenaNode& node, size_t output, size_t input, int time) {
     bool both = lives_[output].start != never && lives_[input].start != never && tenant_of_[output] == never;
     if (!both || values_[output].bytes != values_[input].bytes) return;
-    if (std::count(node.inputs.begin(), node.inputs.end(), static_cast<int>(input)) != 1) return;
+    if (values_[output].whole >= 0 || values_[input].whole >= 0 || lives_[output].start != time) return;
+    auto shares = [&](int other) { return tenant_of_[static_cast<size_t>(other)] == tenant_of_[input]; };
+    if (std::count_if(node.inputs.begin(), node.inputs.end(), shares) != 1) return;
     Tenant& tenant = tenants_[static_cast<size_t>(tenant_of_[input])];
     if (tenant.life.end != time) return;     // the input is read later, or another output of this node has moved in
     if (lives_[output].end == time) return;  // nobody reads it: a second output could not tell

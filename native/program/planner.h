@@ -17,6 +17,8 @@ struct ArenaValue {
   bool in_arena = false;  // variables live elsewhere
   bool input = false;
   bool keep = false;
+  int whole = -1;           // the value inside which this one lies, which itself lies in the arena
+  size_t whole_offset = 0;  // from the start of that one
 };
 
 struct ArenaNode {
@@ -34,6 +36,7 @@ struct ArenaPlan {
 // Places the largest first, each at the lowest offset that no value of an overlapping lifetime uses (and tries a few
 // other orders, as long as that leaves gaps). An output takes
 // the place of an input where the node allows it, the input dies there, is read once by the node, and sizes agree.
+// A value inside another one shares no other place; that one is alive as long as anything inside it.
 ArenaPlan plan_arena(const std::vector<ArenaValue>& values, const std::vector<ArenaNode>& nodes);
 
 }  // namespace node_cudnn

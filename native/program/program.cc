@@ -7,6 +7,7 @@
 #include "program/error.h"
 #include "program/order.h"
 #include "program/planner.h"
+#include "program/slices.h"
 #include "program/verify.h"
 
 namespace node_cudnn {
@@ -72,7 +73,9 @@ void Program::build(const State& state) {
 
 std::vector<Prepared> Program::prepare() {
   std::vector<Prepared> all;
-  for (int index : live_nodes(graph_)) {
+  const std::vector<int> live = live_nodes(graph_);
+  place_slices(graph_, live, device_.backend());
+  for (int index : live) {
     const Node& node = graph_.nodes[static_cast<size_t>(index)];
     try {
       all.push_back(device_.backend().prepare(graph_, node));
@@ -89,8 +92,9 @@ void Program::lay_out(const std::vector<Prepared>& prepared) {
   std::vector<ArenaValue> values;
   for (const Value& value : graph_.values) {
     plan_.bytes.push_back(bytes_of(device_.backend(), value.name, value.type, ErrorCode::graph));
-    values.push_back(
-        {plan_.bytes.back(), value.storage != Storage::variable, value.storage == Storage::input, value.keep});
+    values.push_back({plan_.bytes.back(), value.storage != Storage::variable, value.storage == Storage::input,
+                      value.keep, value.whole, whole_offset(value)});
+    plan_.wholes.push_back(value.whole);
   }
   std::vector<ArenaNode> nodes;
   for (size_t i = 0; i < prepared.size(); ++i) {
@@ -101,6 +105,12 @@ void Program::lay_out(const std::vector<Prepared>& prepared) {
   plan_.offsets = std::move(arena.offsets);
   plan_.arena_bytes = arena.arena_bytes;
   plan_.lower_bound_bytes = arena.lower_bound_bytes;
+}
+
+size_t Program::whole_offset(const Value& part) const {
+  if (part.whole < 0) return 0;
+  const ValueType& whole = graph_.values[static_cast<size_t>(part.whole)].type;
+  return device_.backend().offset_in(whole, part.type, part.first_channel).value();
 }
 
 void Program::connect(std::vector<Prepared> prepared, const State& state) {

@@ -20,6 +20,7 @@ struct Plan {
   std::vector<PlannedNode> nodes;  // in execution order, without dead nodes
   std::vector<int64_t> offsets;    // by value; -1 where it does not live in the arena
   std::vector<size_t> bytes;       // by value
+  std::vector<int> wholes;         // by value: the one inside which it lies; -1: none
   size_t arena_bytes = 0;
   size_t lower_bound_bytes = 0;
   size_t workspace_bytes = 0;
@@ -57,6 +58,7 @@ class Program : public Resource {
   void build(const State& state);
   std::vector<Prepared> prepare();
   void lay_out(const std::vector<Prepared>& prepared);
+  size_t whole_offset(const Value& part) const;
   void connect(std::vector<Prepared> prepared, const State& state);
   void write_inputs(size_t step, const std::vector<const std::byte*>& inputs);
   void launch();
@@ -65,7 +67,7 @@ class Program : public Resource {
   void guarded(Work work);
 
   Device& device_;
-  const Graph graph_;
+  Graph graph_;
   Plan plan_;
   std::shared_ptr<Memory> state_memory_;
   std::unique_ptr<Memory> memory_;  // the arena, then the workspace

@@ -12,6 +12,7 @@
 #include "backend/cpu/onednn.h"
 #include "backend/cpu/ops.h"
 #include "backend/cpu/processor.h"
+#include "backend/cpu/slices.h"
 
 namespace node_cudnn::cpu {
 
@@ -95,6 +96,14 @@ class CpuBackend final : public Backend {
     }
   }
 
+  std::optional<size_t> offset_in(const ValueType& whole, const ValueType& part, int64_t first) const override {
+    return cpu::offset_in(cpu_, whole, part, first);
+  }
+
+  bool takes_slice(const Graph& graph, const Node& node, int value) const override {
+    return cpu::takes_slice(graph, node, value);
+  }
+
   size_t available() const override { return available_memory(); }
 
   void* allocate(size_t bytes) override {
@@ -127,7 +136,7 @@ class CpuBackend final : public Backend {
 
 }  // namespace node_cudnn::cpu
 
-extern "C" __attribute__((visibility("default"))) node_cudnn::Backend* node_cudnn_backend_v1(
+extern "C" __attribute__((visibility("default"))) node_cudnn::Backend* node_cudnn_backend_v2(
     const node_cudnn::BackendOptions& options) {
   return new node_cudnn::cpu::CpuBackend(options);
 }

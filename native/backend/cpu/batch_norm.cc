@@ -5,6 +5,7 @@
 #include "backend/cpu/kernel.h"
 #include "backend/cpu/ops.h"
 #include "backend/cpu/pieces.h"
+#include "backend/cpu/slices.h"
 
 namespace node_cudnn::cpu {
 namespace {
@@ -24,8 +25,9 @@ Affine affine(float weight, float bias, float mean, float invstd) {
 // One op on one shape.
 class Site {
  public:
-  Site(const Cpu& cpu, const ValueType& x)
+  Site(const Cpu& cpu, const Graph& graph, const Node& node, const ValueType& x)
       : layout_(expect_activation(cpu, "x", x)),
+        gaps_(graph, node),
         pieces_(pieces_of(layout_)),
         threads_(cpu.threads),
         total_(count(pieces_)),
@@ -51,8 +53,9 @@ class Site {
     parallel(threads_, total_, 2, body);
   }
   template <class Body>
-  void over_planes(const Body& body) const {
-    parallel(threads_, layout_.n * layout_.blocks(), 2, body);
+  void over_planes(const Arguments& a, const Body& body) const {
+    parallel(threads_, layout_.n * layout_.blocks(), 2,
+             [&](int64_t begin, int64_t end) { gaps_.for_each_image(a, begin, end, layout_.blocks(), body); });
   }
   template <class Body>
   void over_blocks(const Body& body) const {  // little work, unless there are many partial sums
@@ -67,6 +70,7 @@ class Site {
   size_t array_bytes() const { return (static_cast<size_t>(layout_.c) * sizeof(float) + 63) / 64 * 64; }
 
   Layout layout_;
+  Gaps gaps_;
   simd::Pieces pieces_;
   int threads_;
   int64_t total_;
@@ -111,14 +115,15 @@ void expect_channels(const Site& site, std::initializer_list<std::pair<const cha
   for (const auto& [role, type] : values) expect_type(role, *type, plain(DType::float32, {site.channels()}));
 }
 
-void apply(const Site& site, Fusion fusion, const float* scale, const float* shift, const void* x, const void* residual,
-           void* y) {
+// From input 0, and 1 which is the residual, to output 0.
+void apply(const Site& site, Fusion fusion, const float* scale, const float* shift, const Arguments& arguments) {
   const simd::BatchNormKernels& k = site.kernels();
-  site.over_planes([&](int64_t begin, int64_t end) {
+  site.over_planes(arguments, [&](const Arguments& a, int64_t begin, int64_t end) {
     if (fusion == Fusion::add_relu)
-      k.affine_add_relu(site.planes(), scale, shift, x, residual, y, begin, end);
+      k.affine_add_relu(site.planes(), scale, shift, a.inputs[0], a.inputs[1], a.outputs[0], begin, end);
     else
-      (fusion == Fusion::relu ? k.affine_relu : k.affine)(site.planes(), scale, shift, x, y, begin, end);
+      (fusion == Fusion::relu ? k.affine_relu : k.affine)(site.planes(), scale, shift, a.inputs[0], a.outputs[0], begin,
+                                                          end);
   });
 }
 
@@ -161,7 +166,7 @@ Prepared training(const Cpu& cpu, const Graph& graph, const Node& node, Fusion f
   expect_counts(node, first_parameter + 2, 5);
   const auto in = [&](size_t i) -> const ValueType& { return input_type(graph, node, i); };
   const auto out = [&](size_t i) -> const ValueType& { return output_type(graph, node, i); };
-  const Site site(cpu, in(0));
+  const Site site(cpu, graph, node, in(0));
   if (fusion == Fusion::add_relu) expect_type("residual", in(1), in(0));
   expect_type("y", out(0), in(0));
   expect_channels(site, {{"weight", &in(first_parameter)},
@@ -179,7 +184,7 @@ Prepared training(const Cpu& cpu, const Graph& graph, const Node& node, Fusion f
     site.over_pieces(
         [&](int64_t begin, int64_t end) { site.kernels().moments(site.pieces(), a.inputs[0], partial, begin, end); });
     site.over_blocks([&](int64_t b) { finish_statistics(site, attributes, a, first_parameter, partial, b); });
-    apply(site, fusion, site.array(a, 0), site.array(a, 1), a.inputs[0], a.inputs[1], a.outputs[0]);
+    apply(site, fusion, site.array(a, 0), site.array(a, 1), a);
   };
   return prepared(simd_name(cpu), run, site.workspace(2), forward_in_place(fusion));
 }
@@ -200,7 +205,7 @@ Prepared inference(const Cpu& cpu, const Graph& graph, const Node& node, Fusion 
   const size_t first = fusion == Fusion::add_relu ? 2 : 1;
   expect_counts(node, first + 4, 1);
   const auto in = [&](size_t i) -> const ValueType& { return input_type(graph, node, i); };
-  const Site site(cpu, in(0));
+  const Site site(cpu, graph, node, in(0));
   if (fusion == Fusion::add_relu) expect_type("residual", in(1), in(0));
   expect_type("y", output_type(graph, node, 0), in(0));
   expect_channels(site, {{"weight", &in(first)},
@@ -213,7 +218,7 @@ Prepared inference(const Cpu& cpu, const Graph& graph, const Node& node, Fusion 
     float *scale = site.array(a, 0), *shift = site.array(a, 1);
     load_statistics(site, epsilon, input<float>(a, first), input<float>(a, first + 1), input<float>(a, first + 2),
                     input<float>(a, first + 3), scale, shift);
-    apply(site, fusion, scale, shift, a.inputs[0], a.inputs[1], a.outputs[0]);
+    apply(site, fusion, scale, shift, a);
   };
   return prepared(simd_name(cpu), run, site.workspace(2), forward_in_place(fusion));
 }
@@ -269,7 +274,6 @@ void run_gradient(const Site& site, Fusion fusion, const Arguments& a) {
   const float *weight = input<float>(a, slots.weight), *mean = input<float>(a, slots.mean),
               *invstd = input<float>(a, slots.invstd);
   const void *dy = a.inputs[0], *x = a.inputs[1];
-  void* dx = a.outputs[0];
   double* partial = site.partial(a, 5);
   if (fusion == Fusion::relu)
     for (int64_t c = 0; c < site.channels(); ++c) {
@@ -289,13 +293,13 @@ void run_gradient(const Site& site, Fusion fusion, const Arguments& a) {
     finish_gradient(site, partial, weight, invstd, arrays, output<float>(a, slots.dweight),
                     output<float>(a, slots.dbias), b);
   });
-  const void* masked = fusion == Fusion::add_relu ? a.outputs[1] : dy;
-  site.over_planes([&](int64_t begin, int64_t end) {
+  site.over_planes(a, [&](const Arguments& at, int64_t begin, int64_t end) {
+    const void* masked = fusion == Fusion::add_relu ? at.outputs[1] : at.inputs[0];
     if (fusion == Fusion::relu)
-      k.gradient_relu(site.planes(), mean, arrays.a, arrays.b, arrays.c, arrays.scale, arrays.shift, dy, x, dx, begin,
-                      end);
+      k.gradient_relu(site.planes(), mean, arrays.a, arrays.b, arrays.c, arrays.scale, arrays.shift, masked,
+                      at.inputs[1], at.outputs[0], begin, end);
     else
-      k.gradient(site.planes(), mean, arrays.a, arrays.b, arrays.c, masked, x, dx, begin, end);
+      k.gradient(site.planes(), mean, arrays.a, arrays.b, arrays.c, masked, at.inputs[1], at.outputs[0], begin, end);
   });
 }
 
@@ -304,7 +308,7 @@ Prepared gradient(const Cpu& cpu, const Graph& graph, const Node& node, Fusion f
   expect_counts(node, slots.invstd + 1, slots.dbias + 1);
   const auto in = [&](size_t i) -> const ValueType& { return input_type(graph, node, i); };
   const auto out = [&](size_t i) -> const ValueType& { return output_type(graph, node, i); };
-  const Site site(cpu, in(1));
+  const Site site(cpu, graph, node, in(1));
   expect_type("dy", in(0), in(1));
   expect_type("dx", out(0), in(1));
   if (fusion == Fusion::add_relu) {
@@ -339,14 +343,14 @@ void run_inference_gradient(const Site& site, double epsilon, const Arguments& a
     finish_gradient(site, partial, weight, invstd, arrays, output<float>(a, 1), output<float>(a, 2), b);
   });
   std::fill_n(arrays.shift, site.channels(), 0.0f);
-  apply(site, Fusion::none, arrays.a, arrays.shift, a.inputs[0], nullptr, a.outputs[0]);
+  apply(site, Fusion::none, arrays.a, arrays.shift, a);
 }
 
 Prepared inference_gradient(const Cpu& cpu, const Graph& graph, const Node& node) {
   expect_counts(node, 5, 3);
   const auto in = [&](size_t i) -> const ValueType& { return input_type(graph, node, i); };
   const auto out = [&](size_t i) -> const ValueType& { return output_type(graph, node, i); };
-  const Site site(cpu, in(1));
+  const Site site(cpu, graph, node, in(1));
   expect_type("dy", in(0), in(1));
   expect_type("dx", out(0), in(1));
   expect_channels(site, {{"weight", &in(2)},

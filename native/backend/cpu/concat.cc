@@ -1,5 +1,5 @@
 // Channels are moved between activations whose blocks and offsets may differ: whole blocks are copied as they lie,
-// others channel by channel.
+// others channel by channel. What lies inside the other side already is not copied.
 #include <cstring>
 
 #include "backend/cpu/kernel.h"
@@ -37,8 +37,9 @@ void move(const Layout& x, const T* image, const Layout& y, T* result, const Pie
 }
 
 template <class T>
-Prepared move(const Cpu& cpu, const std::vector<Layout>& inputs, const Layout& y, const std::vector<Piece>& pieces) {
-  return prepared("memcpy", [=, threads = cpu.threads](const Arguments& a) {
+Prepared move(const Cpu& cpu, const std::vector<Layout>& inputs, const Layout& y, const std::vector<Piece>& pieces,
+              const std::string& implementation) {
+  return prepared(implementation, [=, threads = cpu.threads](const Arguments& a) {
     const auto count = static_cast<int64_t>(pieces.size());
     parallel(threads, y.n * count, 2, [&](int64_t begin, int64_t end) {
       for (int64_t i = begin; i < end; ++i) {
@@ -53,8 +54,14 @@ Prepared move(const Cpu& cpu, const std::vector<Layout>& inputs, const Layout& y
 }
 
 Prepared move(const Cpu& cpu, const std::vector<Layout>& inputs, const Layout& y, const std::vector<Piece>& pieces,
-              DType dtype) {
-  return dtype == DType::bfloat16 ? move<uint16_t>(cpu, inputs, y, pieces) : move<uint32_t>(cpu, inputs, y, pieces);
+              DType dtype, const std::string& implementation = "memcpy") {
+  if (pieces.empty()) return prepared("in place", [](const Arguments&) {});
+  return dtype == DType::bfloat16 ? move<uint16_t>(cpu, inputs, y, pieces, implementation)
+                                  : move<uint32_t>(cpu, inputs, y, pieces, implementation);
+}
+
+bool lies_inside(const Graph& graph, int part, int whole) {
+  return graph.values[static_cast<size_t>(part)].whole == whole;
 }
 
 }  // namespace
@@ -66,16 +73,21 @@ Prepared prepare_concat(const Cpu& cpu, const Graph& graph, const Node& node) {
   std::vector<Layout> inputs;
   std::vector<Piece> pieces;
   int64_t channels = 0;
+  size_t in_place = 0;
   for (size_t i = 0; i < node.inputs.size(); ++i) {
     const ValueType& x = input_type(graph, node, i);
     const Layout from = expect_activation(cpu, "every input", x);
     expect_type("every input", x, {y.dtype, Format::activation, {to.n, from.c, to.h, to.w}});
-    cut(i, 0, channels, from.c, pieces);
+    if (lies_inside(graph, node.inputs[i], node.outputs[0]))
+      ++in_place;
+    else
+      cut(i, 0, channels, from.c, pieces);
     inputs.push_back(from);
     channels += from.c;
   }
   expect(channels == to.c, "y must have the " + std::to_string(channels) + " channels of all inputs");
-  return move(cpu, inputs, to, pieces, y.dtype);
+  const std::string note = ", " + std::to_string(in_place) + " of " + std::to_string(node.inputs.size()) + " in place";
+  return move(cpu, inputs, to, pieces, y.dtype, in_place ? "memcpy" + note : "memcpy");
 }
 
 Prepared prepare_slice_channels(const Cpu& cpu, const Graph& graph, const Node& node) {
@@ -86,7 +98,7 @@ Prepared prepare_slice_channels(const Cpu& cpu, const Graph& graph, const Node& 
   const int64_t begin = expect_integer(node, "begin", 0);
   expect(begin <= from.c - to.c, "x has no channels up to " + std::to_string(begin) + " + " + std::to_string(to.c));
   std::vector<Piece> pieces;
-  cut(0, begin, 0, to.c, pieces);
+  if (!lies_inside(graph, node.outputs[0], node.inputs[0])) cut(0, begin, 0, to.c, pieces);
   return move(cpu, {from}, to, pieces, x.dtype);
 }
 

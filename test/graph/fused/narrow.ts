@@ -36,13 +36,13 @@ export function inferenceOf({ model, side }: Narrow, dtype: 'float32' | 'float64
   return dtype === 'float16' || dtype === 'bfloat16' ? autocast(graph, dtype) : graph;
 }
 
-export function stepOf({ model, side }: Narrow, dtype: 'float64' | 'float16' | 'bfloat16'): Graph {
+export function stepOf({ model, side }: Narrow, dtype: 'float32' | 'float64' | 'float16' | 'bfloat16'): Graph {
   const forward = new Graph({ dtype: dtype === 'float64' ? dtype : 'float32', training: true });
   const net = model();
   const logits = forward.name(net.call(picture(forward, side)), 'logits');
   const answers = forward.input('labels', { shape: [batch], dtype: 'int32' });
   forward.name(softmaxCrossEntropy(logits, answers), 'loss');
-  const graph = dtype === 'float64' ? forward : autocast(forward, dtype);
+  const graph = dtype === 'float16' || dtype === 'bfloat16' ? autocast(forward, dtype) : forward;
   const parameters = net.namedParameters().map(([name]) => graph.find(name));
   const rate = graph.input('learning_rate', { shape: [1] });
   sgd({ momentum: 0.9 }).update(graph, parameters, gradient(graph.find('loss'), parameters), rate);

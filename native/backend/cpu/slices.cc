@@ -1,0 +1,76 @@
+#include "backend/cpu/slices.h"
+
+#include <algorithm>
+#include <map>
+
+namespace node_cudnn::cpu {
+namespace {
+
+// By op: numbers of the inputs and outputs that may have gaps.
+struct Operands {
+  std::vector<size_t> inputs, outputs;
+};
+
+const std::map<std::string, Operands>& gap_table() {
+  static const std::map<std::string, Operands> table = {
+      {"batch_norm", {{}, {0}}},
+      {"batch_norm_add_relu", {{}, {0}}},
+      {"batch_norm_relu", {{}, {0}}},
+  };
+  return table;
+}
+
+// Whether all places of a value among `values` are in `allowed`.
+bool are_allowed(const std::vector<int>& values, int value, const std::vector<size_t>& allowed) {
+  for (size_t i = 0; i < values.size(); ++i)
+    if (values[i] == value && std::find(allowed.begin(), allowed.end(), i) == allowed.end()) return false;
+  return true;
+}
+
+std::vector<int64_t> gaps_of(const Graph& graph, const std::vector<int>& values) {
+  std::vector<int64_t> gaps;
+  for (int value : values) {
+    const auto size = static_cast<int64_t>(size_of(graph.values.at(static_cast<size_t>(value)).type.dtype));
+    gaps.push_back(gap_of(graph, value) * size);
+  }
+  return gaps;
+}
+
+}  // namespace
+
+// Both in equal blocks, and the part in whole ones.
+std::optional<size_t> offset_in(const Cpu& cpu, const ValueType& whole, const ValueType& part, int64_t first) {
+  const Layout outer = activation_layout(cpu, whole.shape), inner = activation_layout(cpu, part.shape);
+  if (outer.block != inner.block || first % outer.block != 0) return std::nullopt;
+  return static_cast<size_t>(first * outer.h * outer.w) * size_of(part.dtype);
+}
+
+// A single image has nothing to be distant from.
+bool takes_slice(const Graph& graph, const Node& node, int value) {
+  if (graph.values[static_cast<size_t>(value)].type.shape[0] == 1) return true;
+  const auto entry = gap_table().find(node.op);
+  return entry != gap_table().end() && are_allowed(node.inputs, value, entry->second.inputs) &&
+         are_allowed(node.outputs, value, entry->second.outputs);
+}
+
+int64_t gap_of(const Graph& graph, int value) {
+  const Value& part = graph.values.at(static_cast<size_t>(value));
+  if (part.whole < 0) return 0;
+  const Shape &shape = part.type.shape, &whole = graph.values.at(static_cast<size_t>(part.whole)).type.shape;
+  return (whole[1] - shape[1]) * shape[2] * shape[3];
+}
+
+Gaps::Gaps(const Graph& graph, const Node& node)
+    : inputs_(gaps_of(graph, node.inputs)), outputs_(gaps_of(graph, node.outputs)) {
+  for (const auto* gaps : {&inputs_, &outputs_})
+    for (int64_t gap : *gaps) none_ = none_ && gap == 0;
+}
+
+Gaps::Shifted::Shifted(const Gaps& gaps, const Arguments& a, int64_t image) : workspace(a.workspace) {
+  for (size_t i = 0; i < gaps.inputs_.size(); ++i)
+    inputs.at(i) = static_cast<char*>(a.inputs[i]) + image * gaps.inputs_[i];
+  for (size_t i = 0; i < gaps.outputs_.size(); ++i)
+    outputs.at(i) = static_cast<char*>(a.outputs[i]) + image * gaps.outputs_[i];
+}
+
+}  // namespace node_cudnn::cpu
