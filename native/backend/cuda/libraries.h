@@ -42,6 +42,20 @@ struct Product {
   bool tf32;
 };
 
+// Batch norm of training, by the statistics of the batch. Operands and outputs, activations in `dtype`, the rest
+// float32:
+//   forward   x, [residual], weight, bias -> y, mean, invstd; y = relu(bn(x) + residual)
+//   backward  dy, x, weight, [bias], mean, invstd -> dx, dweight, dbias; with `relu` dy counts where bn(x) > 0
+//             dy, x, y, weight, mean, invstd -> dx, dresidual, dweight, dbias; with `residual` dy counts where y > 0
+struct Normalization {
+  bool backward;
+  DType dtype;
+  std::array<int64_t, 4> x;
+  bool residual = false;
+  bool relu = false;
+  float epsilon = 0;  // forward; given to a plan when it runs, so that it is no part of what a choice depends on
+};
+
 // One way to compute a node, ready to be launched any number of times.
 class Plan {
  public:
@@ -64,9 +78,11 @@ class Libraries {
   virtual std::string versions() const = 0;  // "cuDNN 9.28.0, cuBLASLt 13.10"
   // Best first, by the library's own judgement; empty where it has no way.
   virtual std::vector<Candidate> candidates(const Convolution& convolution) = 0;
+  virtual std::vector<Candidate> candidates(const Normalization& normalization) = 0;
   virtual std::vector<Candidate> candidates(const Product& product) = 0;
   // nullptr where the candidate turns out not to serve.
   virtual std::unique_ptr<Plan> build(const Convolution& convolution, const Candidate& candidate) = 0;
+  virtual std::unique_ptr<Plan> build(const Normalization& normalization, const Candidate& candidate) = 0;
   virtual std::unique_ptr<Plan> build(const Product& product, const Candidate& candidate) = 0;
 };
 

@@ -1,7 +1,7 @@
 // Every convolution, forward and backward, that a training step of the networks holds, and as it is fused in inference;
 // in half precision also as it gives the sums of its output.
 import { syntheticDataSet } from '../../../lib/data/index.ts';
-import { fuse, fusions, type Node } from '../../../lib/graph/index.ts';
+import { fuse, fusions, type Graph, type Node } from '../../../lib/graph/index.ts';
 import { createModel, modelDefaults } from '../../../lib/models/index.ts';
 import { sgd } from '../../../lib/optim/index.ts';
 import { type AmpDtype, predictionGraph, trainingGraph } from '../../../lib/train/step.ts';
@@ -20,11 +20,12 @@ const batchSize = 32;
 const normalisation = { mean: [0.5, 0.5, 0.5], std: [0.25, 0.25, 0.25] };
 const everything = new Set(fusions().map((name) => `op:${name}`));
 
-function stepOf(name: string, ampDtype: AmpDtype = 'float32'): readonly Node[] {
+/** Of a training step, not yet fused. */
+export function graphOf(name: string, ampDtype: AmpDtype): Graph {
   const { imageSize, numClasses } = modelDefaults(name);
   const size = [imageSize, imageSize] as const;
   const { train } = syntheticDataSet({ size, channels: 3, numClasses, trainCount: 1, testCount: 1 });
-  const graph = trainingGraph({
+  return trainingGraph({
     model: createModel(name),
     set: train,
     batchSize,
@@ -35,6 +36,10 @@ function stepOf(name: string, ampDtype: AmpDtype = 'float32'): readonly Node[] {
     smoothing: 0,
     seed: 0,
   });
+}
+
+function stepOf(name: string, ampDtype: AmpDtype = 'float32'): readonly Node[] {
+  const graph = graphOf(name, ampDtype);
   return (ampDtype === 'float32' ? graph : fuse(graph, everything)).nodes;
 }
 
@@ -77,11 +82,14 @@ function padded(nodes: readonly Node[]): Line[] {
   return few.map((node) => lineOf(node, 8));
 }
 
-/** Without repetitions, in the order in which the networks hold them. */
+/** In the order of the first of each. */
+export function withoutRepetitions(lines: readonly Line[]): readonly Line[] {
+  return [...new Map(lines.map((line) => [`${line.pass} ${line.rest}`, line])).values()];
+}
+
 export function convolutions(): readonly Line[] {
   const summing = networks.flatMap((name) => stepOf(name, 'float16')).filter(({ op }) => op === 'conv2d_statistics');
   const others = [...networks.flatMap((name) => stepOf(name)), ...networks.flatMap(inferenceOf)];
   const whole = [...others.filter(({ op }) => op.startsWith('conv2d')), ...summing].map((node) => lineOf(node));
-  const lines = [...whole, ...padded(others)];
-  return [...new Map(lines.map((line) => [`${line.pass} ${line.rest}`, line])).values()];
+  return withoutRepetitions([...whole, ...padded(others)]);
 }

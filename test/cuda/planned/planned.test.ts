@@ -1,25 +1,27 @@
-// cuDNN, asked without a device, has a plan for every convolution of the networks on every generation of chips.
+// cuDNN, asked without a device, has a plan for every convolution and batch norm of the networks on every generation of
+// chips.
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { convolutions } from './convolutions.ts';
-import { committed, isBuilt, makeTable, planner } from './table.ts';
+import { isBuilt, makeTable, planner, subjects } from './table.ts';
 
-const recorded = readFileSync(committed, 'utf8');
-
-it('the committed table has a row for every convolution', () => {
-  const rows = recorded.trimEnd().split('\n').slice(2);
+it.each(subjects)('the committed table has a row for every $what', ({ file, lines }) => {
+  const rows = readFileSync(file, 'utf8').trimEnd().split('\n').slice(2);
   expect(rows.map((row) => row.trim().replace(/^(\S+\s+){6}/, ''))).toEqual(
-    convolutions().map(({ pass, rest }) => `${pass} ${rest}`),
+    lines().map(({ pass, rest }) => `${pass} ${rest}`),
   );
 });
 
 describe.skipIf(!isBuilt)(`plans${isBuilt ? '' : ' (skipped: not built; `.ci/run cuda` builds and runs it)'}`, () => {
-  it('every convolution has one, and the table of support is the committed one', { timeout: 600_000 }, async () => {
-    const { without, text } = await makeTable();
-    expect(without).toEqual([]);
-    expect(text).toBe(recorded);
-  });
+  it.each(subjects)(
+    'every $what has one, and the table is the committed one',
+    { timeout: 600_000 },
+    async (subject) => {
+      const { without, text } = await makeTable(subject);
+      expect(without).toEqual([]);
+      expect(text).toBe(readFileSync(subject.file, 'utf8'));
+    },
+  );
 
   it('describes no device where there is no driver', () => {
     const { status, stderr } = spawnSync(planner, ['--describe', '0'], { encoding: 'utf8' });

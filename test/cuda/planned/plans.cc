@@ -1,18 +1,21 @@
-// Reads convolutions, one a line, and says which of them cuDNN can plan for a device that is not there:
-//   plans STUB DEVICE_JSON_FILE < convolutions > table
+// Reads nodes, one a line, and says which of them cuDNN can plan for a device that is not there:
+//   plans STUB DEVICE_JSON_FILE < nodes > table
 //   plans --describe ORDINAL > DEVICE_JSON_FILE
-// A line is `kind dtype n c h w  o i kh kw  n o h w  sh sw  top left bottom right  dh dw  groups`; the answer is the
-// number of proposals that are precompiled, of those compiled at run time, and the first that became a plan. --describe
-// is for a machine with a device: what cuDNN says of it.
+// A line is `kind dtype n c h w  o i kh kw  n o h w  sh sw  top left bottom right  dh dw  groups` for a convolution and
+// `op dtype n c h w` for a batch norm; the answer is the number of proposals that are precompiled, of those compiled at
+// run time, and the first that became a plan. --describe is for a machine with a device: what cuDNN says of it.
 #include <dlfcn.h>
 
+#include <algorithm>
 #include <fstream>
 #include <iostream>
 #include <map>
+#include <set>
 #include <sstream>
 
 #include "backend/cuda/libraries/convolution.h"
 #include "backend/cuda/libraries/loader.h"
+#include "backend/cuda/libraries/normalization.h"
 
 namespace node_cudnn::cuda {
 namespace {
@@ -28,6 +31,13 @@ const std::map<std::string, Kind> kinds = {{"conv2d", {Pass::forward}},
                                            {"conv2d_relu+bias", {Pass::forward, true, false, true}},
                                            {"conv2d_add_relu+bias", {Pass::forward, true, true, true}},
                                            {"conv2d_statistics", {Pass::forward, false, false, false, true}}};
+struct NormalizationKind {
+  bool backward, residual, relu;
+};
+const std::map<std::string, NormalizationKind> normalizations = {
+    {"batch_norm", {false, false, false}},         {"batch_norm_relu", {false, false, true}},
+    {"batch_norm_add_relu", {false, true, true}},  {"batch_norm_grad", {true, false, false}},
+    {"batch_norm_relu_grad", {true, false, true}}, {"batch_norm_add_relu_grad", {true, true, true}}};
 const std::map<std::string, DType> dtypes = {
     {"float32", DType::float32}, {"float16", DType::float16}, {"bfloat16", DType::bfloat16}};
 
@@ -36,7 +46,7 @@ void read(std::istream& in, std::array<int64_t, n>& values) {
   for (int64_t& value : values) in >> value;
 }
 
-Convolution parse(const std::string& line) {
+Convolution parse_convolution(const std::string& line) {
   std::istringstream in(line);
   std::string name, dtype;
   Convolution c{};
@@ -59,20 +69,52 @@ Convolution parse(const std::string& line) {
   return c;
 }
 
-std::string first_plan(const ConvolutionPlanner& planner, const Convolution& c, const std::vector<Candidate>& found) {
-  for (const bool compiles : {false, true}) {
-    for (const Candidate& candidate : found) {
-      if (candidate.compiles == compiles && planner.build(c, candidate)) return candidate.name;
-    }
+Normalization parse_normalization(const std::string& line) {
+  std::istringstream in(line);
+  std::string name, dtype;
+  Normalization n{};
+  in >> name >> dtype;
+  const NormalizationKind& kind = normalizations.at(name);
+  n.backward = kind.backward;
+  n.residual = kind.residual;
+  n.relu = kind.relu;
+  n.dtype = dtypes.at(dtype);
+  read(in, n.x);
+  if (!in) throw std::invalid_argument("not a batch norm: " + line);
+  return n;
+}
+
+// Precompiled proposals first; of the others, those whose kernel was compiled before, for a node of this kind.
+template <class Problem>
+std::string first_plan(const GraphPlanner& planner, const Problem& problem, const std::string& kind,
+                       std::vector<Candidate> found) {
+  static std::set<std::string> compiled;
+  const auto cost = [&](const Candidate& one) {
+    return !one.compiles ? 0 : compiled.contains(kind + one.name) ? 1 : 2;
+  };
+  std::stable_sort(found.begin(), found.end(), [&](const auto& a, const auto& b) { return cost(a) < cost(b); });
+  for (const Candidate& candidate : found) {
+    if (!build(planner, problem, candidate)) continue;
+    if (candidate.compiles) compiled.insert(kind + candidate.name);
+    return candidate.name;
   }
   return "none";
 }
 
-void answer(const ConvolutionPlanner& planner, const std::string& line) {
-  const Convolution c = parse(line);
-  const std::vector<Candidate> found = planner.candidates(c);
+template <class Problem>
+void answer(const GraphPlanner& planner, const Problem& problem, const std::string& kind) {
+  const std::vector<Candidate> found = candidates(planner, problem);
   const auto compiled = std::count_if(found.begin(), found.end(), [](const Candidate& one) { return one.compiles; });
-  std::cout << std::ssize(found) - compiled << ' ' << compiled << ' ' << first_plan(planner, c, found) << std::endl;
+  std::cout << std::ssize(found) - compiled << ' ' << compiled << ' ' << first_plan(planner, problem, kind, found)
+            << std::endl;
+}
+
+void answer(const GraphPlanner& planner, const std::string& line) {
+  const std::string kind = line.substr(0, line.find(' '));
+  if (normalizations.contains(kind))
+    answer(planner, parse_normalization(line), kind);
+  else
+    answer(planner, parse_convolution(line), kind);
 }
 
 void open_stub(const char* path) {
@@ -104,7 +146,7 @@ void describe(const std::string& ordinal) {
 void run(const char* stub, const char* device) {
   open_stub(stub);
   const CudnnFunctions cudnn = open_libraries();
-  const ConvolutionPlanner planner(cudnn, content(device));
+  const GraphPlanner planner(cudnn, content(device));
   std::cout << "cuDNN " << cudnn_version_text(cudnn.version()) << std::endl;
   for (std::string line; std::getline(std::cin, line);) answer(planner, line);
 }
@@ -114,8 +156,7 @@ void run(const char* stub, const char* device) {
 
 int main(int count, char** arguments) {
   try {
-    if (count != 3)
-      throw std::invalid_argument("usage: plans (STUB DEVICE_JSON_FILE < convolutions | --describe ORDINAL)");
+    if (count != 3) throw std::invalid_argument("usage: plans (STUB DEVICE_JSON_FILE < nodes | --describe ORDINAL)");
     if (arguments[1] == std::string("--describe"))
       node_cudnn::cuda::describe(arguments[2]);
     else

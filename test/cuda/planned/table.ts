@@ -1,14 +1,37 @@
-// The table of support: for every convolution, chip and half type, how many ways cuDNN proposes.
+// The tables of support: for every node that cuDNN may compute, chip and half type, how many ways it proposes.
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { batchNorms } from './batch-norms.ts';
 import { convolutions, type Line } from './convolutions.ts';
 
 const place = (name: string) => fileURLToPath(new URL(name, import.meta.url));
 
-export const committed = place('plans.txt');
+interface Subject {
+  readonly what: string;
+  readonly file: string;
+  /** What the lines hold behind the numbers. */
+  readonly fields: string;
+  readonly lines: () => readonly Line[];
+}
+
+export const subjects: readonly Subject[] = [
+  {
+    what: 'convolution of a training step or a prediction',
+    file: place('plans.txt'),
+    fields: 'pass; x; w; y; stride; padding; dilation; groups',
+    lines: convolutions,
+  },
+  {
+    what: 'batch norm of a training step',
+    file: place('batch-norm-plans.txt'),
+    fields: 'op; x',
+    lines: batchNorms,
+  },
+];
+
 export const planner = place('../../../build-cuda/Release/plans');
 export const isBuilt = existsSync(planner);
 
@@ -49,13 +72,13 @@ async function askAll(lines: readonly Line[]): Promise<Answers[]> {
 export interface Table {
   readonly version: string;
   readonly text: string;
-  /** Convolutions without any plan, as `chip dtype line`. */
+  /** Nodes without any plan, as `chip dtype line`. */
   readonly without: readonly string[];
 }
 
-/** Builds at least one plan for every convolution on every chip: minutes. */
-export async function makeTable(): Promise<Table> {
-  const lines = convolutions();
+/** Builds at least one plan for every node on every chip: minutes. */
+export async function makeTable(subject: Subject): Promise<Table> {
+  const lines = subject.lines();
   const asked = await askAll(lines);
   const version = asked[0]?.version ?? '';
   const without = columns.flatMap(({ chip, dtype }, i) =>
@@ -68,8 +91,8 @@ export async function makeTable(): Promise<Table> {
     ({ pass, rest }, row) => `${asked.map(({ answers }) => count(answers[row]).padStart(6)).join('')}  ${pass} ${rest}`,
   );
   const head = [
-    `# ${version}: proposals (precompiled + compiled at run time) that it has for each convolution of a training step or a prediction.`,
-    `# Columns: ${columns.map(({ chip, dtype }) => `${chip} ${dtype}`).join(', ')}; pass; x; w; y; stride; padding; dilation; groups.`,
+    `# ${version}: proposals (precompiled + compiled at run time) that it has for each ${subject.what}.`,
+    `# Columns: ${columns.map(({ chip, dtype }) => `${chip} ${dtype}`).join(', ')}; ${subject.fields}.`,
   ];
   return { version, text: `${[...head, ...rows].join('\n')}\n`, without };
 }

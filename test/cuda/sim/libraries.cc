@@ -49,7 +49,9 @@ void for_elements(const Shape& shape, const F& f) {
 class ReferencePlan final : public Plan {
  public:
   // `accumulates`: the outputs behind the first are added to what the memory holds.
-  ReferencePlan(Graph graph, std::vector<DType> stored, bool accumulates) : work_(std::make_shared<Work>()) {
+  // The last `hidden` outputs are nobody's.
+  ReferencePlan(Graph graph, std::vector<DType> stored, bool accumulates, size_t hidden)
+      : work_(std::make_shared<Work>()), hidden_(hidden) {
     work_->graph = std::move(graph);
     work_->stored = std::move(stored);
     work_->accumulates = accumulates;
@@ -61,7 +63,7 @@ class ReferencePlan final : public Plan {
   void run(cudaStream_t stream, const Arguments& a) override {
     const Node& node = work_->graph.nodes[0];
     std::vector<void*> addresses(a.inputs, a.inputs + node.inputs.size());
-    addresses.insert(addresses.end(), a.outputs, a.outputs + node.outputs.size());
+    addresses.insert(addresses.end(), a.outputs, a.outputs + node.outputs.size() - hidden_);
     simulation::enqueue(stream, [work = work_, addresses] { work->run(addresses); });
   }
 
@@ -79,7 +81,7 @@ class ReferencePlan final : public Plan {
       const size_t first_output = graph.nodes[0].inputs.size();
       std::vector<Numbers> dense;
       std::vector<void*> places;
-      for (size_t i = 0; i < addresses.size(); ++i) {
+      for (size_t i = 0; i < graph.values.size(); ++i) {
         const Shape& shape = graph.values[i].type.shape;
         Numbers& numbers = dense.emplace_back(static_cast<size_t>(elements(shape)));
         if (i < first_output)
@@ -97,6 +99,7 @@ class ReferencePlan final : public Plan {
     }
   };
   std::shared_ptr<Work> work_;
+  size_t hidden_;
 };
 
 struct Operand {
@@ -106,13 +109,13 @@ struct Operand {
 
 // The last `outputs` of the operands are the node's outputs.
 std::unique_ptr<Plan> plan(Node node, const std::vector<Operand>& operands, std::vector<DType> stored,
-                           size_t outputs = 1, bool accumulates = false) {
+                           size_t outputs = 1, bool accumulates = false, size_t hidden = 0) {
   Graph graph;
   for (const auto& [format, shape] : operands) graph.values.push_back({"", {DType::float32, format, shape}});
   for (size_t i = 0; i < operands.size(); ++i)
     (i + outputs < operands.size() ? node.inputs : node.outputs).push_back(static_cast<int>(i));
   graph.nodes.push_back(std::move(node));
-  return std::make_unique<ReferencePlan>(std::move(graph), std::move(stored), accumulates);
+  return std::make_unique<ReferencePlan>(std::move(graph), std::move(stored), accumulates, hidden);
 }
 
 // The operands of a pass: (x, w) -> y, (dy, w) -> dx, (x, dy) -> dw; behind (x, w) a bias and a residual.
@@ -140,6 +143,10 @@ std::string name_of(const Convolution& c) {
   return std::string("conv2d") + suffix(c.pass);
 }
 
+std::string name_of(const Normalization& n) {
+  return std::string("batch_norm") + (n.residual ? "_add" : "") + (n.relu ? "_relu" : "") + (n.backward ? "_grad" : "");
+}
+
 template <size_t n>
 std::vector<double> doubles(const std::array<int64_t, n>& values) {
   return {values.begin(), values.end()};
@@ -160,6 +167,7 @@ class ReferenceLibraries final : public Libraries {
     if (c.groups == 1 && c.x[1] < 4 && !simulation::takes_few()) return {};
     return both(accumulates(c));
   }
+  std::vector<Candidate> candidates(const Normalization&) override { return both(); }
   std::vector<Candidate> candidates(const Product&) override { return both(); }
 
   std::unique_ptr<Plan> build(const Convolution& c, const Candidate& candidate) override {
@@ -175,6 +183,28 @@ class ReferenceLibraries final : public Libraries {
     operands.resize(operands.size() + 2, {Format::plain, {c.w[0]}});
     stored.resize(operands.size(), DType::float32);
     return plan(std::move(node), operands, stored, 3, candidate.accumulates);
+  }
+
+  std::unique_ptr<Plan> build(const Normalization& n, const Candidate&) override {
+    Node node{name_of(n), "", {}, {}, {}};
+    node.attributes.set("epsilon", static_cast<double>(n.epsilon));
+    node.attributes.set("momentum", 0.0);
+    const Operand activation{Format::activation, shape_of(n.x)}, channels{Format::plain, {n.x[1]}};
+    const size_t activations = n.backward ? (n.residual ? 3 : 2) : (n.residual ? 2 : 1);
+    const size_t vectors = n.backward && (n.residual || !n.relu) ? 3 : n.backward ? 4 : 2;
+    const size_t results = n.backward && n.residual ? 2 : 1, statistics = n.backward ? 2 : 4;
+    std::vector<Operand> operands;
+    std::vector<DType> stored;
+    const auto add = [&](size_t count, const Operand& operand, DType dtype) {
+      operands.insert(operands.end(), count, operand);
+      stored.insert(stored.end(), count, dtype);
+    };
+    add(activations, activation, n.dtype);
+    add(vectors, channels, DType::float32);
+    add(results, activation, n.dtype);
+    add(statistics, channels, DType::float32);
+    // The reference keeps running statistics too.
+    return plan(std::move(node), operands, stored, results + statistics, false, n.backward ? 0 : 2);
   }
 
   std::unique_ptr<Plan> build(const Product& p, const Candidate&) override {

@@ -3,7 +3,7 @@
 
 #include <cuda_runtime_api.h>
 
-#include "backend/cuda/libraries/convolution.h"
+#include "backend/cuda/libraries/cudnn.h"
 #include "backend/cuda/libraries/loader.h"
 #include "backend/cuda/libraries/product.h"
 

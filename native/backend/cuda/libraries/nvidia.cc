@@ -1,6 +1,7 @@
 // cuDNN and cuBLASLt, opened for one device.
 #include "backend/cuda/libraries/convolution.h"
 #include "backend/cuda/libraries/loader.h"
+#include "backend/cuda/libraries/normalization.h"
 #include "backend/cuda/libraries/product.h"
 
 namespace node_cudnn::cuda {
@@ -25,7 +26,7 @@ class NvidiaLibraries final : public Libraries {
       release();
       throw;
     }
-    convolutions_ = std::make_unique<ConvolutionPlanner>(cudnn_, cudnn_handle_, cuda.deterministic);
+    graphs_ = std::make_unique<GraphPlanner>(cudnn_, cudnn_handle_, cuda.deterministic);
     products_ = std::make_unique<ProductPlanner>(cublas_, cublas_handle_, cuda.deterministic);
   }
   ~NvidiaLibraries() override { release(); }
@@ -33,10 +34,14 @@ class NvidiaLibraries final : public Libraries {
   std::string versions() const override {
     return "cuDNN " + cudnn_version_text(cudnn_.version()) + ", cuBLASLt " + cublas_version_text(cublas_.version());
   }
-  std::vector<Candidate> candidates(const Convolution& c) override { return convolutions_->candidates(c); }
+  std::vector<Candidate> candidates(const Convolution& c) override { return cuda::candidates(*graphs_, c); }
+  std::vector<Candidate> candidates(const Normalization& n) override { return cuda::candidates(*graphs_, n); }
   std::vector<Candidate> candidates(const Product& p) override { return products_->candidates(p); }
   std::unique_ptr<Plan> build(const Convolution& convolution, const Candidate& candidate) override {
-    return convolutions_->build(convolution, candidate);
+    return cuda::build(*graphs_, convolution, candidate);
+  }
+  std::unique_ptr<Plan> build(const Normalization& normalization, const Candidate& candidate) override {
+    return cuda::build(*graphs_, normalization, candidate);
   }
   std::unique_ptr<Plan> build(const Product&, const Candidate& candidate) override {
     return products_->build(candidate);
@@ -52,7 +57,7 @@ class NvidiaLibraries final : public Libraries {
   const CudnnFunctions cudnn_;
   cublasLtHandle_t cublas_handle_ = nullptr;
   cudnnHandle_t cudnn_handle_ = nullptr;
-  std::unique_ptr<ConvolutionPlanner> convolutions_;
+  std::unique_ptr<GraphPlanner> graphs_;
   std::unique_ptr<ProductPlanner> products_;
 };
 

@@ -1,7 +1,5 @@
 #include "backend/cuda/libraries/operations.h"
 
-#include <optional>
-
 namespace node_cudnn::cuda {
 
 namespace {
@@ -16,34 +14,6 @@ enum Uid : int64_t {
   uid_total = 't',
   uid_square_total = 'q'
 };
-
-cudnnDataType_t data_type(DType dtype) {
-  switch (dtype) {
-    case DType::float32:
-      return CUDNN_DATA_FLOAT;
-    case DType::float16:
-      return CUDNN_DATA_HALF;
-    case DType::bfloat16:
-      return CUDNN_DATA_BFLOAT16;
-    default:
-      throw std::invalid_argument(std::string("cuDNN convolves no ") + name_of(dtype));
-  }
-}
-
-// Dimensions are logical; the channels lie innermost.
-Descriptor tensor(const CudnnFunctions& cudnn, int64_t uid, DType dtype, const std::array<int64_t, 4>& shape,
-                  bool is_virtual = false) {
-  const auto [n, c, h, w] = shape;
-  const std::array<int64_t, 4> strides = {h * w * c, 1, w * c, c};
-  Descriptor made(cudnn, CUDNN_BACKEND_TENSOR_DESCRIPTOR);
-  made.set(CUDNN_ATTR_TENSOR_UNIQUE_ID, uid)
-      .set(CUDNN_ATTR_TENSOR_DATA_TYPE, CUDNN_TYPE_DATA_TYPE, data_type(dtype))
-      .set(CUDNN_ATTR_TENSOR_DIMENSIONS, shape)
-      .set(CUDNN_ATTR_TENSOR_STRIDES, strides)
-      .set(CUDNN_ATTR_TENSOR_BYTE_ALIGNMENT, int64_t{256})
-      .set(CUDNN_ATTR_TENSOR_IS_VIRTUAL, is_virtual);
-  return std::move(made.finalize());
-}
 
 Descriptor geometry(const CudnnFunctions& cudnn, const Convolution& c) {
   const std::array<int64_t, 2> before = {c.padding[0], c.padding[1]}, after = {c.padding[2], c.padding[3]};
@@ -99,21 +69,6 @@ Descriptor convolve(const CudnnFunctions& cudnn, const Convolution& c, const Des
   const Names n = names(c.pass);
   Descriptor made(cudnn, n.operation);
   made.set(n.x, x).set(n.w, w).set(n.y, y).set(n.geometry, geometry(cudnn, c)).set(n.alpha, 1.0).set(n.beta, 0.0);
-  return std::move(made.finalize());
-}
-
-// y = mode(x, [operand]), element by element.
-Descriptor pointwise(const CudnnFunctions& cudnn, cudnnPointwiseMode_t mode, const Descriptor& x,
-                     const std::optional<Descriptor>& operand, const Descriptor& y) {
-  Descriptor kind(cudnn, CUDNN_BACKEND_POINTWISE_DESCRIPTOR);
-  kind.set(CUDNN_ATTR_POINTWISE_MODE, CUDNN_TYPE_POINTWISE_MODE, mode)
-      .set(CUDNN_ATTR_POINTWISE_MATH_PREC, CUDNN_TYPE_DATA_TYPE, CUDNN_DATA_FLOAT)
-      .finalize();
-  Descriptor made(cudnn, CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR);
-  made.set(CUDNN_ATTR_OPERATION_POINTWISE_PW_DESCRIPTOR, kind)
-      .set(CUDNN_ATTR_OPERATION_POINTWISE_XDESC, x)
-      .set(CUDNN_ATTR_OPERATION_POINTWISE_YDESC, y);
-  if (operand) made.set(CUDNN_ATTR_OPERATION_POINTWISE_BDESC, *operand);
   return std::move(made.finalize());
 }
 

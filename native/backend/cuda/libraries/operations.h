@@ -1,10 +1,7 @@
 // A convolution and what is fused with it, as the operations of a cuDNN graph.
 #pragma once
 
-#include <vector>
-
-#include "backend/cuda/libraries.h"
-#include "backend/cuda/libraries/cudnn.h"
+#include "backend/cuda/libraries/graph.h"
 
 namespace node_cudnn::cuda {
 

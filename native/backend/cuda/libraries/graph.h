@@ -1,0 +1,101 @@
+// Operations as a cuDNN graph, and its execution plans. Plans come from a handle, or, without a device, from the
+// description of one.
+#pragma once
+
+#include <array>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "backend/cuda/libraries.h"
+#include "backend/cuda/libraries/cudnn.h"
+
+namespace node_cudnn::cuda {
+
+cudnnDataType_t data_type(DType dtype);
+
+using Sizes = std::array<int64_t, 4>;
+
+// Dimensions are logical; the channels lie innermost.
+Descriptor tensor(const CudnnFunctions& cudnn, int64_t uid, cudnnDataType_t type, const Sizes& shape,
+                  bool is_virtual = false);
+Descriptor tensor(const CudnnFunctions& cudnn, int64_t uid, DType dtype, const Sizes& shape, bool is_virtual = false);
+// A float32 that plans read from the host when they are run.
+Descriptor scalar(const CudnnFunctions& cudnn, int64_t uid);
+
+// y = mode(x, [operand]), element by element, in float32.
+Descriptor pointwise(const CudnnFunctions& cudnn, cudnnPointwiseMode_t mode, const Descriptor& x,
+                     const std::optional<Descriptor>& operand, const Descriptor& y);
+// The gradient before a ReLU, from the one behind it; `x` is what went into the ReLU.
+Descriptor relu_gradient(const CudnnFunctions& cudnn, const Descriptor& dy, const Descriptor& x, const Descriptor& dx);
+
+struct Engine {
+  std::string name;  // "cudnn:34 k2=5 k14=3"
+  std::vector<cudnnBackendNumericalNote_t> numerics;
+  bool compiles;
+
+  bool has(cudnnBackendNumericalNote_t note) const;
+};
+
+// What a plan is given when it is run.
+struct Binding {
+  int64_t uid;
+  void* address;
+};
+
+class GraphPlan {
+ public:
+  GraphPlan(const CudnnFunctions& cudnn, cudnnHandle_t handle, Descriptor plan)
+      : cudnn_(cudnn), handle_(handle), plan_(std::move(plan)) {}
+
+  size_t workspace_bytes() const;
+  void run(const std::vector<Binding>& bindings, void* workspace);  // on the handle's stream
+
+ private:
+  const CudnnFunctions& cudnn_;
+  cudnnHandle_t handle_;
+  Descriptor plan_;
+};
+
+// A plan whose operands are those of the node, in its order; the last `outputs` of the uids are its outputs.
+class OperandPlan final : public Plan {
+ public:
+  OperandPlan(GraphPlan plan, std::vector<int64_t> uids, size_t outputs)
+      : plan_(std::move(plan)), uids_(std::move(uids)), outputs_(outputs) {}
+
+  size_t workspace_bytes() const override { return plan_.workspace_bytes(); }
+  void run(cudaStream_t stream, const Arguments& arguments) override;  // the handle knows the stream
+
+ private:
+  GraphPlan plan_;
+  std::vector<int64_t> uids_;
+  size_t outputs_;
+};
+
+class GraphPlanner {
+ public:
+  // For a device: the handle stays the caller's.
+  GraphPlanner(const CudnnFunctions& cudnn, cudnnHandle_t handle, bool deterministic)
+      : cudnn_(cudnn), handle_(handle), deterministic_(deterministic) {}
+  // For the device that cuDNN's JSON describes; plans can be built, not run.
+  GraphPlanner(const CudnnFunctions& cudnn, const std::string& device_json);
+
+  std::vector<Candidate> candidates(const std::vector<Descriptor>& operations,
+                                    const std::function<bool(const Engine&)>& serves) const;
+  std::optional<GraphPlan> build(const Candidate& candidate) const;  // a proposal is no promise
+
+  const CudnnFunctions& cudnn() const { return cudnn_; }
+  bool deterministic() const { return deterministic_; }
+
+ private:
+  std::vector<Descriptor> configurations(const Descriptor& graph, cudnnBackendHeurMode_t mode) const;
+
+  const CudnnFunctions& cudnn_;
+  cudnnHandle_t handle_ = nullptr;
+  std::optional<Descriptor> device_;
+  bool deterministic_ = false;
+};
+
+}  // namespace node_cudnn::cuda

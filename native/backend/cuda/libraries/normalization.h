@@ -1,0 +1,12 @@
+// Batch norm as cuDNN graphs; all of their engines are compiled at run time.
+#pragma once
+
+#include "backend/cuda/libraries/graph.h"
+
+namespace node_cudnn::cuda {
+
+std::vector<Candidate> candidates(const GraphPlanner& planner, const Normalization& normalization);
+std::unique_ptr<Plan> build(const GraphPlanner& planner, const Normalization& normalization,
+                            const Candidate& candidate);
+
+}  // namespace node_cudnn::cuda
