@@ -72,8 +72,16 @@ class Placing {
       const auto has = [&](const std::vector<int>& values) {
         return std::find(values.begin(), values.end(), part) != values.end();
       };
-      return &node == &copier || (!has(node.inputs) && !has(node.outputs)) || backend_.takes_slice(graph_, node, part);
+      return &node == &copier || (!has(node.inputs) && !has(node.outputs)) || takes(node, part);
     });
+  }
+
+  bool takes(const Node& node, int part) const {
+    try {
+      return backend_.takes_slice(graph_, node, part);
+    } catch (const std::logic_error&) {  // the node is wrong, which prepare() will say
+      return false;
+    }
   }
 
   void place(const Copy& copy) {

@@ -1,5 +1,6 @@
 // Runs the CPU back end's own kernels, for every instruction set that this processor has, against the reference:
-// outputs poisoned, in place wherever they allow it, and with the same bits for any number of threads.
+// outputs poisoned, in place and inside other values wherever they allow it, and with the same bits for any number of
+// threads.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -10,6 +11,7 @@
 
 #include "backend/cpu/ops.h"
 #include "backend/cpu/processor.h"
+#include "backend/cpu/slices.h"
 #include "backend/reference/reference.h"
 #include "heap.h"
 #include "program/bfloat16.h"
@@ -91,10 +93,49 @@ Numbers load(const ValueType& type, int64_t block, const void* memory) {
   return numbers;
 }
 
+// A value between other channels, which no kernel may touch.
+class Whole {
+ public:
+  Whole(Graph& graph, int part, int64_t block, const void* dense) {
+    const ValueType type = graph.values[static_cast<size_t>(part)].type;
+    const int64_t channels = type.shape[1], unit = channels % block == 0 ? block : 1;
+    ValueType whole = type;
+    whole.shape[1] += unit > 1 ? 2 * block : (channels + 3) % block == 0 ? 4 : 3;
+    graph.values[static_cast<size_t>(part)].whole = static_cast<int>(graph.values.size());
+    graph.values[static_cast<size_t>(part)].first_channel = unit;
+    graph.values.push_back({"", whole});
+    const auto plane = static_cast<size_t>(type.shape[2] * type.shape[3]) * size_of(type.dtype);
+    images_ = static_cast<size_t>(type.shape[0]);
+    image_ = static_cast<size_t>(channels) * plane;
+    distance_ = static_cast<size_t>(whole.shape[1]) * plane;
+    offset_ = offset_in({1, Isa::generic, false, block}, whole, type, unit).value();
+    memory_ = poisoned(images_ * distance_);
+    for (size_t n = 0; n < images_; ++n)
+      std::memcpy(address() + n * distance_, static_cast<const char*>(dense) + n * image_, image_);
+  }
+
+  char* address() const { return memory_.get() + offset_; }
+
+  void take_out(void* dense) const {
+    for (size_t n = 0; n < images_; ++n) {
+      std::memcpy(static_cast<char*>(dense) + n * image_, address() + n * distance_, image_);
+      std::memset(address() + n * distance_, 0xFF, image_);
+    }
+    for (size_t i = 0; i < images_ * distance_; ++i)
+      if (memory_.get()[i] != '\xFF') FAIL() << "a neighbour of a value inside another one was written";
+  }
+
+ private:
+  size_t images_, image_, distance_, offset_;  // bytes, the first apart
+  Memory memory_;
+};
+
 using Prepares = std::function<Prepared(const Graph&, const Node&)>;
 
+constexpr int nothing_in_place = -1, inside_others = -2;
+
 // Runs the case; with pair >= 0, in place with that pair of Prepared::in_place. No results: there is no such pair.
-Results run(const OpCase& c, const Prepares& prepare, int64_t block, int pair = -1) {
+Results run(const OpCase& c, const Prepares& prepare, int64_t block, int pair = nothing_in_place) {
   Graph graph;
   Node node{c.op, "layer1.0", {}, {}, {}};
   for (const auto& [key, value] : c.attributes) node.attributes.set(key, value);
@@ -108,6 +149,20 @@ Results run(const OpCase& c, const Prepares& prepare, int64_t block, int pair = 
   };
   for (const Operand& operand : c.inputs) add(operand, node.inputs, inputs);
   for (const Operand& operand : c.outputs) add(operand, node.outputs, outputs);
+  std::vector<std::unique_ptr<Whole>> wholes;
+  const auto put_inside = [&](const std::vector<int>& ids, std::vector<void*>& addresses) {
+    for (size_t i = 0; i < ids.size(); ++i) {
+      wholes.push_back(nullptr);
+      if (graph.values[static_cast<size_t>(ids[i])].type.format != Format::activation) continue;
+      if (!takes_slice({1, Isa::generic, false, block}, graph, node, ids[i])) continue;
+      wholes.back() = std::make_unique<Whole>(graph, ids[i], block, addresses[i]);
+      addresses[i] = wholes.back()->address();
+    }
+  };
+  if (pair == inside_others) {
+    put_inside(node.inputs, inputs);
+    put_inside(node.outputs, outputs);
+  }
   const Prepared prepared = prepare(graph, node);
   if (pair >= static_cast<int>(prepared.in_place.size())) return {};
   if (pair >= 0) {
@@ -118,6 +173,10 @@ Results run(const OpCase& c, const Prepares& prepare, int64_t block, int pair = 
   const int64_t heap_calls = heap::calls();
   prepared.kernel->run({inputs.data(), outputs.data(), workspace.get()});
   EXPECT_EQ(heap::calls(), heap_calls) << c.op << " allocates while it runs";
+  for (size_t i = 0; i < wholes.size(); ++i)
+    if (wholes[i]) wholes[i]->take_out(memory[i].get());
+  if (pair == inside_others)
+    for (size_t i = 0; i < outputs.size(); ++i) outputs[i] = memory[inputs.size() + i].get();
   Results results;
   for (size_t i = 0; i < outputs.size(); ++i) results.push_back(load(c.outputs[i].type, block, outputs[i]));
   return results;
@@ -187,6 +246,7 @@ class CpuKernels : public testing::TestWithParam<Isa> {
     const Results results = run(c, prepare(1), block());
     expect_close(c, results, expected);
     EXPECT_TRUE(same_bits(run(c, prepare(3), block()), results)) << c.op << " differs with three threads";
+    EXPECT_TRUE(same_bits(run(c, prepare(3), block(), inside_others), results)) << c.op << " differs inside others";
     for (int pair = 0;; ++pair) {
       const Results in_place = run(c, prepare(2), block(), pair);
       if (in_place.empty()) break;

@@ -16,7 +16,10 @@ class Stretching final : public fake::FakeBackend {
     if (whole.shape[1] % 8 != 0 || part.shape[1] % 8 != 0 || first % 8 != 0) return std::nullopt;
     return static_cast<size_t>(first * 4);
   }
-  bool takes_slice(const Graph&, const Node& node, int) const override { return node.op == "can"; }
+  bool takes_slice(const Graph&, const Node& node, int) const override {
+    if (node.op == "wrong") throw std::invalid_argument("attribute stride is missing");
+    return node.op == "can";
+  }
 };
 
 ValueType channels(int64_t c, DType dtype = DType::float32) { return {dtype, Format::activation, {2, c, 3, 3}}; }
@@ -115,6 +118,10 @@ TEST_F(Slices, AreCutOutInPlaceWhereAllReadersCan) {
 }
 
 TEST_F(Slices, OfWrongGraphsAreLeftToPrepare) {
+  graph_.nodes[0].op = "wrong";
+  EXPECT_EQ(wholes(), (Wholes{-1, -1, 3, -1, -1}));
+  graph_.values[2].whole = -1;
+  graph_.nodes[0].op = "can";
   graph_.values[1].type.shape = {2, 8, 3, 4};
   graph_.values[2].type.dtype = DType::bfloat16;
   const int outside = add(channels(16), true), plain = add({DType::float32, Format::plain, {4}}, true);

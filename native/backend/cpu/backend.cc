@@ -101,7 +101,7 @@ class CpuBackend final : public Backend {
   }
 
   bool takes_slice(const Graph& graph, const Node& node, int value) const override {
-    return cpu::takes_slice(graph, node, value);
+    return cpu::takes_slice(cpu_, graph, node, value);
   }
 
   size_t available() const override { return available_memory(); }

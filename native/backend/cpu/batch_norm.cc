@@ -28,7 +28,7 @@ class Site {
   Site(const Cpu& cpu, const Graph& graph, const Node& node, const ValueType& x)
       : layout_(expect_activation(cpu, "x", x)),
         gaps_(graph, node),
-        pieces_(pieces_of(layout_)),
+        pieces_(pieces_of(layout_, gap_of(graph, node.inputs.at(0)))),
         threads_(cpu.threads),
         total_(count(pieces_)),
         kernels_(&simd::batch_norm(cpu.isa, x.dtype)) {}

@@ -12,11 +12,11 @@ namespace node_cudnn::cpu {
 constexpr int64_t piece_elements = 4096;  // 16 KB of float32: a second look at a piece finds it in the L1 cache
 constexpr int64_t max_block = 16;
 
-inline simd::Pieces pieces_of(const Layout& layout) {
+inline simd::Pieces pieces_of(const Layout& layout, int64_t gap = 0) {
   const int64_t plane = layout.plane();
   const simd::Planes planes = {layout.n, layout.blocks(), layout.block, plane};
-  if (plane > piece_elements) return {planes, 1, piece_elements, (plane + piece_elements - 1) / piece_elements};
-  return {planes, std::min(layout.n, piece_elements / plane), plane, 1};
+  if (plane > piece_elements) return {planes, 1, piece_elements, (plane + piece_elements - 1) / piece_elements, gap};
+  return {planes, std::min(layout.n, piece_elements / plane), plane, 1, gap};
 }
 
 inline int64_t count(const simd::Pieces& p) {

@@ -12,6 +12,7 @@
 #include "backend/cpu/kernel.h"
 #include "backend/cpu/meetings.h"
 #include "backend/cpu/ops.h"
+#include "backend/cpu/slices.h"
 #include "backend/cpu/window.h"
 #include "program/bfloat16.h"
 
@@ -23,38 +24,54 @@ struct Pooling {
   Layout source, target;
   int64_t kernel_w;
   Meetings rows, columns;
+  Gaps gaps;
 
-  int64_t target_rows() const { return target.n * target.blocks() * target.h; }
+  int64_t image_rows() const { return target.blocks() * target.h; }
+  int64_t target_rows() const { return target.n * image_rows(); }
   simd::Pooling view() const { return {source.h, source.w, target.h, target.w, kernel_w, rows.view(), columns.view()}; }
 };
 
-Pooling forward_pooling(const Layout& x, const Layout& y, const Window& window) {
-  return {x, y, window.w.kernel, forward_meetings(window.h), forward_meetings(window.w)};
+Pooling forward_pooling(const Cpu& cpu, const Graph& graph, const Node& node, const Window& window) {
+  return {activation_layout(cpu, input_type(graph, node, 0).shape),
+          activation_layout(cpu, output_type(graph, node, 0).shape),
+          window.w.kernel,
+          forward_meetings(window.h),
+          forward_meetings(window.w),
+          Gaps(graph, node)};
 }
 
-Pooling backward_pooling(const Layout& dx, const Layout& dy, const Window& window) {
-  return {dy, dx, window.w.kernel, backward_meetings(window.h), backward_meetings(window.w)};
+Pooling backward_pooling(const Cpu& cpu, const Graph& graph, const Node& node, const Window& window) {
+  return {activation_layout(cpu, input_type(graph, node, 0).shape),
+          activation_layout(cpu, output_type(graph, node, 0).shape),
+          window.w.kernel,
+          backward_meetings(window.h),
+          backward_meetings(window.w),
+          Gaps(graph, node)};
+}
+
+// Shares the rows of the target among threads: kernel(arguments, begin, end).
+template <class Kernel>
+void over_rows(int threads, const Pooling& p, const Arguments& arguments, const Kernel& kernel) {
+  parallel(threads, p.target_rows(), threads,
+           [&](int64_t begin, int64_t end) { p.gaps.for_each_image(arguments, begin, end, p.image_rows(), kernel); });
 }
 
 // A collector has begin(), collect(source offset, source row, source column, tap), end(target offset, row, column).
-template <class Make>
-void collect(int threads, const Pooling& p, const Make& make) {
+template <class Collector>
+void collect(const Pooling& p, Collector collector, int64_t begin, int64_t end) {
   const int64_t block = p.source.block;
-  parallel(threads, p.target_rows(), threads, [&](int64_t begin, int64_t end) {
-    auto collector = make();
-    for (int64_t r = begin; r < end; ++r) {
-      const int64_t plane = r / p.target.h, row = r % p.target.h;
-      for (int64_t i = 0; i < p.target.w * block; ++i) {
-        const int64_t column = i / block, channel = i % block;
-        collector.begin();
-        for (const Meeting* v = p.rows.begin(row); v != p.rows.end(row); ++v)
-          for (const Meeting* h = p.columns.begin(column); h != p.columns.end(column); ++h)
-            collector.collect(((plane * p.source.h + v->position) * p.source.w + h->position) * block + channel,
-                              v->position, h->position, v->tap * p.kernel_w + h->tap);
-        collector.end(r * p.target.w * block + i, row, column);
-      }
+  for (int64_t r = begin; r < end; ++r) {
+    const int64_t plane = r / p.target.h, row = r % p.target.h;
+    for (int64_t i = 0; i < p.target.w * block; ++i) {
+      const int64_t column = i / block, channel = i % block;
+      collector.begin();
+      for (const Meeting* v = p.rows.begin(row); v != p.rows.end(row); ++v)
+        for (const Meeting* h = p.columns.begin(column); h != p.columns.end(column); ++h)
+          collector.collect(((plane * p.source.h + v->position) * p.source.w + h->position) * block + channel,
+                            v->position, h->position, v->tap * p.kernel_w + h->tap);
+      collector.end(r * p.target.w * block + i, row, column);
     }
-  });
+  }
 }
 
 // The first maximum; a NaN counts as the maximum, so that it is not lost.
@@ -209,11 +226,23 @@ const simd::PoolKernels& vectors(const Cpu& cpu, DType dtype) {
   }
 }
 
-// Shares the rows of the target among threads; `kernel` takes the view of p and a range of rows.
+// `kernel` takes the view of p and a range of rows.
 template <class Kernel>
 Prepared by_rows(const Cpu& cpu, const Pooling& p, const Kernel& kernel) {
-  return prepared(simd_name(cpu), [p, kernel, threads = cpu.threads](const Arguments& a) {
-    parallel(threads, p.target_rows(), threads, [&](int64_t begin, int64_t end) { kernel(a, p.view(), begin, end); });
+  return prepared(simd_name(cpu), [p, kernel, threads = cpu.threads](const Arguments& arguments) {
+    over_rows(threads, p, arguments,
+              [&](const Arguments& a, int64_t begin, int64_t end) { kernel(a, p.view(), begin, end); });
+  });
+}
+
+constexpr const char* implementation = "loops";
+
+// make(arguments) makes a collector.
+template <class Make>
+Prepared by_loops(const Cpu& cpu, const Pooling& p, const Make& make) {
+  return prepared(implementation, [p, make, threads = cpu.threads](const Arguments& arguments) {
+    over_rows(threads, p, arguments,
+              [&](const Arguments& a, int64_t begin, int64_t end) { collect(p, make(a), begin, end); });
   });
 }
 
@@ -247,15 +276,13 @@ void global_shares(const T* dy, T* dx, int64_t pixels) {
     for (int64_t b = 0; b < B; ++b) dx[i * B + b] = share[b];
 }
 
-constexpr const char* implementation = "loops";
-
 }  // namespace
 
 Prepared prepare_max_pool2d(const Cpu& cpu, const Graph& graph, const Node& node) {
   expect_counts(node, 1, 2);
   const ValueType &x = input_type(graph, node, 0), &y = output_type(graph, node, 0);
   const Window window = pooling_window(cpu, node, x, y);
-  const Pooling p = forward_pooling(activation_layout(cpu, x.shape), activation_layout(cpu, y.shape), window);
+  const Pooling p = forward_pooling(cpu, graph, node, window);
   return with_index(window, output_type(graph, node, 1), y, [&]<class I>(std::type_identity<I>) {
     if (p.source.block > 1 && std::is_same_v<I, uint8_t>)
       return by_rows(
@@ -264,8 +291,8 @@ Prepared prepare_max_pool2d(const Cpu& cpu, const Graph& graph, const Node& node
             max(view, a.inputs[0], a.outputs[0], output<uint8_t>(a, 1), begin, end);
           });
     return with_type(x.dtype, [&]<class T>(std::type_identity<T>) {
-      return prepared(implementation, [p, threads = cpu.threads](const Arguments& a) {
-        collect(threads, p, [&] { return Maximum<T, I>{input<T>(a, 0), output<T>(a, 0), output<I>(a, 1)}; });
+      return by_loops(cpu, p, [](const Arguments& a) {
+        return Maximum<T, I>{input<T>(a, 0), output<T>(a, 0), output<I>(a, 1)};
       });
     });
   });
@@ -275,7 +302,7 @@ Prepared prepare_max_pool2d_grad(const Cpu& cpu, const Graph& graph, const Node&
   expect_counts(node, 2, 1);
   const ValueType &dy = input_type(graph, node, 0), &dx = output_type(graph, node, 0);
   const Window window = pooling_window(cpu, node, dx, dy);
-  const Pooling p = backward_pooling(activation_layout(cpu, dx.shape), activation_layout(cpu, dy.shape), window);
+  const Pooling p = backward_pooling(cpu, graph, node, window);
   return with_index(window, input_type(graph, node, 1), dy, [&]<class I>(std::type_identity<I>) {
     if (p.source.block > 1 && std::is_same_v<I, uint8_t>)
       return by_rows(cpu, p,
@@ -284,8 +311,8 @@ Prepared prepare_max_pool2d_grad(const Cpu& cpu, const Graph& graph, const Node&
                        max_grad(view, a.inputs[0], input<uint8_t>(a, 1), a.outputs[0], begin, end);
                      });
     return with_type(dy.dtype, [&]<class T>(std::type_identity<T>) {
-      return prepared(implementation, [p, threads = cpu.threads](const Arguments& a) {
-        collect(threads, p, [&] { return MaximumGradient<T, I>{input<T>(a, 0), input<I>(a, 1), output<T>(a, 0)}; });
+      return by_loops(cpu, p, [](const Arguments& a) {
+        return MaximumGradient<T, I>{input<T>(a, 0), input<I>(a, 1), output<T>(a, 0)};
       });
     });
   });
@@ -295,7 +322,7 @@ Prepared prepare_avg_pool2d(const Cpu& cpu, const Graph& graph, const Node& node
   expect_counts(node, 1, 1);
   const ValueType &x = input_type(graph, node, 0), &y = output_type(graph, node, 0);
   const Window window = pooling_window(cpu, node, x, y);
-  const Pooling p = forward_pooling(activation_layout(cpu, x.shape), activation_layout(cpu, y.shape), window);
+  const Pooling p = forward_pooling(cpu, graph, node, window);
   const Shares shares = shares_of(node, window);
   if (p.source.block > 1)
     return by_rows(cpu, p,
@@ -304,8 +331,8 @@ Prepared prepare_avg_pool2d(const Cpu& cpu, const Graph& graph, const Node& node
                      average(view, shares.view(), a.inputs[0], a.outputs[0], begin, end);
                    });
   return with_type(x.dtype, [&]<class T>(std::type_identity<T>) {
-    return prepared(implementation, [p, shares, threads = cpu.threads](const Arguments& a) {
-      collect(threads, p, [&] { return Average<T>{input<T>(a, 0), output<T>(a, 0), shares}; });
+    return by_loops(cpu, p, [shares](const Arguments& a) {
+      return Average<T>{input<T>(a, 0), output<T>(a, 0), shares};
     });
   });
 }
@@ -314,7 +341,7 @@ Prepared prepare_avg_pool2d_grad(const Cpu& cpu, const Graph& graph, const Node&
   expect_counts(node, 1, 1);
   const ValueType &dy = input_type(graph, node, 0), &dx = output_type(graph, node, 0);
   const Window window = pooling_window(cpu, node, dx, dy);
-  const Pooling p = backward_pooling(activation_layout(cpu, dx.shape), activation_layout(cpu, dy.shape), window);
+  const Pooling p = backward_pooling(cpu, graph, node, window);
   const Shares shares = shares_of(node, window);
   if (p.source.block > 1)
     return by_rows(cpu, p,
@@ -323,8 +350,8 @@ Prepared prepare_avg_pool2d_grad(const Cpu& cpu, const Graph& graph, const Node&
                      average_grad(view, shares.view(), a.inputs[0], a.outputs[0], begin, end);
                    });
   return with_type(dy.dtype, [&]<class T>(std::type_identity<T>) {
-    return prepared(implementation, [p, shares, threads = cpu.threads](const Arguments& a) {
-      collect(threads, p, [&] { return AverageGradient<T>{input<T>(a, 0), output<T>(a, 0), shares}; });
+    return by_loops(cpu, p, [shares](const Arguments& a) {
+      return AverageGradient<T>{input<T>(a, 0), output<T>(a, 0), shares};
     });
   });
 }

@@ -3,19 +3,38 @@
 #include <algorithm>
 #include <map>
 
+#include "backend/cpu/winograd.h"
+
 namespace node_cudnn::cpu {
 namespace {
 
-// By op: numbers of the inputs and outputs that may have gaps.
+// By op, where images lie apart: numbers of the inputs and outputs that may have gaps.
 struct Operands {
   std::vector<size_t> inputs, outputs;
 };
 
 const std::map<std::string, Operands>& gap_table() {
   static const std::map<std::string, Operands> table = {
+      {"add", {{0, 1}, {0}}},
+      {"avg_pool2d", {{0}, {0}}},
+      {"avg_pool2d_grad", {{0}, {0}}},
       {"batch_norm", {{}, {0}}},
       {"batch_norm_add_relu", {{}, {0}}},
+      {"batch_norm_add_relu_grad", {{0}, {}}},
+      {"batch_norm_grad", {{0}, {}}},
+      {"batch_norm_inference", {{0}, {0}}},
+      {"batch_norm_inference_add_relu", {{0, 1}, {0}}},
+      {"batch_norm_inference_grad", {{0}, {0}}},
+      {"batch_norm_inference_relu", {{0}, {0}}},
       {"batch_norm_relu", {{}, {0}}},
+      {"batch_norm_relu_grad", {{0}, {}}},
+      {"conv2d_relu", {{}, {0}}},
+      {"max_pool2d", {{0}, {0}}},
+      {"max_pool2d_grad", {{0}, {0}}},
+      {"relu", {{0}, {0}}},
+      {"relu_grad", {{0, 1}, {0}}},
+      {"sigmoid", {{0}, {0}}},
+      {"sigmoid_grad", {{0, 1}, {0}}},
   };
   return table;
 }
@@ -45,9 +64,10 @@ std::optional<size_t> offset_in(const Cpu& cpu, const ValueType& whole, const Va
   return static_cast<size_t>(first * outer.h * outer.w) * size_of(part.dtype);
 }
 
-// A single image has nothing to be distant from.
-bool takes_slice(const Graph& graph, const Node& node, int value) {
+// A single image has nothing to be distant from. oneDNN's convolutions would reorder, which is another copy.
+bool takes_slice(const Cpu& cpu, const Graph& graph, const Node& node, int value) {
   if (graph.values[static_cast<size_t>(value)].type.shape[0] == 1) return true;
+  if (node.op == "conv2d_relu" && !winograd_serves_conv2d(cpu, graph, node)) return false;
   const auto entry = gap_table().find(node.op);
   return entry != gap_table().end() && are_allowed(node.inputs, value, entry->second.inputs) &&
          are_allowed(node.outputs, value, entry->second.outputs);

@@ -11,7 +11,7 @@
 namespace node_cudnn::cpu {
 
 std::optional<size_t> offset_in(const Cpu& cpu, const ValueType& whole, const ValueType& part, int64_t first);
-bool takes_slice(const Graph& graph, const Node& node, int value);
+bool takes_slice(const Cpu& cpu, const Graph& graph, const Node& node, int value);
 
 // Elements between the end of one image and the start of the next.
 int64_t gap_of(const Graph& graph, int value);

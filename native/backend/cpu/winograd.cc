@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "backend/cpu/simd/winograd.h"
+#include "backend/cpu/slices.h"
 
 namespace node_cudnn::cpu {
 namespace {
@@ -206,10 +207,17 @@ Prepared prepared(const Cpu& cpu, DType dtype, const WinogradShape& shape, Extra
 
 }  // namespace
 
+bool winograd_serves_conv2d(const Cpu& cpu, const Graph& graph, const Node& node) {
+  const ValueType& w = input_type(graph, node, 1);
+  return w.format == Format::filter && eligible(cpu, node, input_type(graph, node, 0), w, output_type(graph, node, 0));
+}
+
 Prepared winograd_conv2d(const Cpu& cpu, const Graph& graph, const Node& node, const Epilogue& epilogue) {
-  const auto &x = input_type(graph, node, 0), &w = input_type(graph, node, 1), &y = output_type(graph, node, 0);
-  if (!eligible(cpu, node, x, w, y)) return {};
-  return prepared<Convolution>(cpu, x.dtype, shape_of(node, x, y), false, epilogue);
+  const auto &x = input_type(graph, node, 0), &y = output_type(graph, node, 0);
+  if (!winograd_serves_conv2d(cpu, graph, node)) return {};
+  WinogradShape shape = shape_of(node, x, y);
+  shape.gap = gap_of(graph, node.outputs[0]);
+  return prepared<Convolution>(cpu, x.dtype, shape, false, epilogue);
 }
 
 Prepared winograd_conv2d_dgrad(const Cpu& cpu, const Graph& graph, const Node& node) {

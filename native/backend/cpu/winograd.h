@@ -6,6 +6,8 @@
 
 namespace node_cudnn::cpu {
 
+// Whether `winograd_conv2d` makes a kernel.
+bool winograd_serves_conv2d(const Cpu& cpu, const Graph& graph, const Node& node);
 Prepared winograd_conv2d(const Cpu& cpu, const Graph& graph, const Node& node, const Epilogue& epilogue);
 Prepared winograd_conv2d_dgrad(const Cpu& cpu, const Graph& graph, const Node& node);
 Prepared winograd_conv2d_wgrad(const Cpu& cpu, const Graph& graph, const Node& node);

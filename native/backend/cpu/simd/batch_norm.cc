@@ -11,16 +11,22 @@ inline Vector channels(const Planes& planes, const float* values, int64_t b) {
 
 inline int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 
-// One piece: `images` runs of `count` elements, `stride` apart.
+// One piece: `images` runs of `count` elements, `stride` apart; those of dy begin `ahead` later and lie `gap` further
+// apart.
 struct Piece {
-  int64_t block, offset, count, images, stride;
+  int64_t block, offset, count, images, stride, ahead, gap;
 };
 
 inline Piece piece_at(const Pieces& p, int64_t index) {
   const int64_t part = index % p.parts, block = index / p.parts % p.planes.blocks;
   const int64_t image = index / p.parts / p.planes.blocks * p.images, start = part * p.length;
-  return {block, (image * p.planes.blocks + block) * p.planes.plane + start, smaller(p.length, p.planes.plane - start),
-          smaller(p.images, p.planes.n - image), p.planes.blocks * p.planes.plane};
+  return {block,
+          (image * p.planes.blocks + block) * p.planes.plane + start,
+          smaller(p.length, p.planes.plane - start),
+          smaller(p.images, p.planes.n - image),
+          p.planes.blocks * p.planes.plane,
+          image * p.gap,
+          p.gap};
 }
 
 template <class F>
@@ -85,17 +91,20 @@ void sums(const Pieces& pieces, const void* x, double* partial, int64_t begin, i
   }
 }
 
-// Sums of g and of g (x - mean) over a piece; g(i, n) loads the masked gradient.
+// Sums of g and of g (x - mean) over a piece; g(i, j, n, x) loads the masked gradient of x at i, dy being at j.
 template <class T, class G>
 inline void sum_gradient(const Pieces& pieces, int64_t index, const Piece& piece, const float* mean, const T* x,
                          double* partial, G g) {
   const Vector center = channels(pieces.planes, mean, piece.block);
   Accumulator sum, product;
-  for_each_vector(piece, [&](int64_t i, int n, int slot) NODE_CUDNN_INLINE {
-    const Vector value = load(x + i, n), gradient = g(i, n, value);
-    sum.part[slot] += gradient;
-    product.part[slot] += gradient * (value - center);
-  });
+  for (int64_t image = 0; image < piece.images; ++image) {
+    const int64_t begin = piece.offset + image * piece.stride, ahead = piece.ahead + image * piece.gap;
+    for_each_vector(begin, begin + piece.count, [&](int64_t i, int n, int slot) NODE_CUDNN_INLINE {
+      const Vector value = load(x + i, n), gradient = g(i, i + ahead, n, value);
+      sum.part[slot] += gradient;
+      product.part[slot] += gradient * (value - center);
+    });
+  }
   double* to = partial + index * 2 * pieces.planes.block;
   store_sums(pieces.planes, sum.total(), to);
   store_sums(pieces.planes, product.total(), to + pieces.planes.block);
@@ -107,7 +116,7 @@ void gradient_sums(const Pieces& pieces, const float* mean, const void* dy, cons
   auto* from = static_cast<const T*>(dy);
   for (int64_t index = begin; index < end; ++index)
     sum_gradient(pieces, index, piece_at(pieces, index), mean, static_cast<const T*>(x), partial,
-                 [&](int64_t i, int n, Vector) NODE_CUDNN_INLINE { return load(from + i, n); });
+                 [&](int64_t, int64_t j, int n, Vector) NODE_CUDNN_INLINE { return load(from + j, n); });
 }
 
 template <class T>
@@ -118,8 +127,8 @@ void gradient_sums_relu(const Pieces& pieces, const float* mean, const float* sc
     const Piece piece = piece_at(pieces, index);
     const Vector a = channels(pieces.planes, scale, piece.block), b = channels(pieces.planes, shift, piece.block);
     sum_gradient(pieces, index, piece, mean, static_cast<const T*>(x), partial,
-                 [&](int64_t i, int n, Vector value)
-                     NODE_CUDNN_INLINE { return a * value + b > 0.0f ? load(from + i, n) : Vector{}; });
+                 [&](int64_t, int64_t j, int n, Vector value)
+                     NODE_CUDNN_INLINE { return a * value + b > 0.0f ? load(from + j, n) : Vector{}; });
   }
 }
 
@@ -131,8 +140,8 @@ void gradient_sums_add_relu(const Pieces& pieces, const float* mean, const void*
   auto* masked = static_cast<T*>(dresidual);
   for (int64_t index = begin; index < end; ++index)
     sum_gradient(pieces, index, piece_at(pieces, index), mean, static_cast<const T*>(x), partial,
-                 [&](int64_t i, int n, Vector) NODE_CUDNN_INLINE {
-                   const Vector gradient = load(active + i, n) > 0.0f ? load(from + i, n) : Vector{};
+                 [&](int64_t i, int64_t j, int n, Vector) NODE_CUDNN_INLINE {
+                   const Vector gradient = load(active + i, n) > 0.0f ? load(from + j, n) : Vector{};
                    store(masked + i, gradient, n);
                    return gradient;
                  });

@@ -42,6 +42,7 @@ struct Planes {
 struct Pieces {
   Planes planes;
   int64_t images, length, parts;
+  int64_t gap = 0;  // by how many elements the images of dy lie further apart than those of x
 };
 
 struct BatchNormKernels {

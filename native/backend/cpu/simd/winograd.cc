@@ -85,7 +85,8 @@ void transform_output(const WinogradShape& s, const float* m, int64_t first, int
     const int64_t rows = s.out_h - tile.row, columns = s.out_w - tile.column;
     for (int64_t ob = 0; ob < blocks; ++ob) {
       const float* mt = m + (ob * chunk + t) * B;
-      const int64_t corner = (tile.image * blocks + ob) * plane + (tile.row * s.out_w + tile.column) * B;
+      const int64_t corner =
+          (tile.image * blocks + ob) * plane + tile.image * s.gap + (tile.row * s.out_w + tile.column) * B;
       const auto read = [=](int i, int j) { return load(mt + (i * 6 + j) * stride); };
       const auto write = [=](int i, int j, Vector v) NODE_CUDNN_INLINE {
         const int64_t offset = corner + (i * s.out_w + j) * B;

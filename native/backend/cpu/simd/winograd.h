@@ -19,6 +19,7 @@ struct WinogradShape {
   int64_t n, inputs, outputs;  // images, channels
   int64_t in_h, in_w, out_h, out_w;
   int64_t top, left;  // padding
+  int64_t gap = 0;    // elements between the images of y; then there is no residual
   int64_t tile_rows() const { return (out_h + 3) / 4; }
   int64_t tile_columns() const { return (out_w + 3) / 4; }
   int64_t tiles() const { return n * tile_rows() * tile_columns(); }
