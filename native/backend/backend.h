@@ -5,6 +5,7 @@
 // Errors: any call may throw std::exception; the message names the op, its path, the values and the cure.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -84,7 +85,21 @@ class Backend {
 
   // One step's launches, to be replayed any number of times; CUDA captures a graph here.
   virtual std::function<void()> capture(std::function<void()> launches) { return launches; }
+  // Runs these one after the other; seconds of each, on the device's own clock where it has one.
+  virtual std::vector<double> time(const std::vector<std::function<void()>>& launches);
 };
+
+inline std::vector<double> Backend::time(const std::vector<std::function<void()>>& launches) {
+  std::vector<double> seconds;
+  synchronise();
+  for (const auto& launch : launches) {
+    const auto start = std::chrono::steady_clock::now();
+    launch();
+    synchronise();
+    seconds.push_back(std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+  }
+  return seconds;
+}
 
 // The only symbol that a plug-in exports. The version changes whenever this header or program/graph.h does.
 constexpr int backend_version = 2;

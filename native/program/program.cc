@@ -1,7 +1,6 @@
 #include "program/program.h"
 
 #include <algorithm>
-#include <chrono>
 #include <new>
 
 #include "program/error.h"
@@ -34,10 +33,6 @@ std::string named(const Node* node, const std::string& message) {
   } catch (const std::exception& error) {
     throw Error(ErrorCode::device, named(node, error.what()));
   }
-}
-
-double seconds_since(std::chrono::steady_clock::time_point start) {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
 }  // namespace
@@ -142,11 +137,12 @@ void Program::write_inputs(size_t step, const std::vector<const std::byte*>& inp
 }
 
 void Program::launch() {
-  void* workspace = memory_->at(plan_.arena_bytes);
-  for (Step& step : steps_) {
-    running_ = step.node;
-    step.run(workspace);
-  }
+  for (Step& step : steps_) launch(step);
+}
+
+void Program::launch(Step& step) {
+  running_ = step.node;
+  step.kernel->run({step.inputs.data(), step.outputs.data(), memory_->at(plan_.arena_bytes)});
   running_ = nullptr;
 }
 
@@ -180,17 +176,10 @@ std::vector<double> Program::profile(const std::vector<const std::byte*>& inputs
   expect_open();
   std::vector<double> seconds;
   guarded([&] {
-    Backend& backend = device_.backend();
     write_inputs(0, inputs);
-    void* workspace = memory_->at(plan_.arena_bytes);
-    for (Step& step : steps_) {
-      running_ = step.node;
-      backend.synchronise();
-      auto start = std::chrono::steady_clock::now();
-      step.run(workspace);
-      backend.synchronise();
-      seconds.push_back(seconds_since(start));
-    }
+    std::vector<std::function<void()>> launches;
+    for (Step& step : steps_) launches.push_back([this, &step] { launch(step); });
+    seconds = device_.backend().time(launches);
   });
   return seconds;
 }

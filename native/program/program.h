@@ -51,7 +51,6 @@ class Program : public Resource {
     std::unique_ptr<Kernel> kernel;
     std::vector<void*> inputs;
     std::vector<void*> outputs;
-    void run(void* workspace) { kernel->run({inputs.data(), outputs.data(), workspace}); }
   };
 
   Program(Device& device, Graph graph, const State& state);
@@ -62,6 +61,7 @@ class Program : public Resource {
   void connect(std::vector<Prepared> prepared, const State& state);
   void write_inputs(size_t step, const std::vector<const std::byte*>& inputs);
   void launch();
+  void launch(Step& step);
   void expect_open() const;
   template <class Work>
   void guarded(Work work);

@@ -212,6 +212,12 @@ class CudaBackend final : public Backend {
     return [step] { step->run(); };
   }
 
+  std::vector<double> time(const std::vector<std::function<void()>>& launches) override {
+    std::vector<double> seconds = time_on_device(cuda_.stream, launches);
+    synchronise();
+    return seconds;
+  }
+
  private:
   Cuda cuda_;
   Runtime runtime_;

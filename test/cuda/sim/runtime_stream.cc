@@ -152,6 +152,10 @@ cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
     return cudaSuccess;
   });
 }
+cudaError_t cudaEventRecordWithFlags(cudaEvent_t event, cudaStream_t stream, unsigned flags) {
+  const bool misplaced = flags == cudaEventRecordExternal && is_stream(stream) && !stream->recording;
+  return misplaced ? cudaErrorIllegalState : cudaEventRecord(event, stream);
+}
 cudaError_t cudaEventQuery(cudaEvent_t event) {
   return call(cudaErrorUnknown, [&] { return event->reached < event->recorded ? cudaErrorNotReady : cudaSuccess; });
 }
