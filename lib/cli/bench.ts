@@ -1,13 +1,17 @@
+import { mkdir, writeFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { createInterface } from 'node:readline';
+import { bytesText } from '../graph/index.ts';
 import { modelDefaults } from '../models/index.ts';
 import type { Device } from '../program.ts';
 import { percent } from '../train/format.ts';
 import type { AmpDtype } from '../train/index.ts';
 import { UsageError } from './args.ts';
 import { benchData, describeData } from './bench-data.ts';
+import { benchPage, traceOf } from './bench-page.ts';
 import { defineCommand } from './command.ts';
 import { ampOption, auxOption, deviceOptions, jsonOption, withDevice, workersOption } from './common.ts';
-import { layerTable } from './layers.ts';
+import { layerTable, opTable } from './layers.ts';
 import { type BenchResult, bench, Stepper } from './measure.ts';
 import { compareWithPyTorch, describeComparison } from './peer.ts';
 import type { Spread } from './statistics.ts';
@@ -70,6 +74,12 @@ export const command = defineCommand({
       description: '--peer, --data: turns of each, --steps long (default 5)',
     },
     record: { type: 'text', value: 'FOLDER', description: '--peer: where the record goes (default bench/results)' },
+    html: { type: 'text', value: 'FILE', description: 'write a page with a bar for every pass of every layer' },
+    trace: {
+      type: 'text',
+      value: 'FILE',
+      description: 'write a profiled step as a trace (chrome://tracing, ui.perfetto.dev)',
+    },
     serve: {
       type: 'switch',
       description: 'run as many steps as each line on stdin says and answer their milliseconds',
@@ -95,6 +105,8 @@ export const command = defineCommand({
       auxLogits: values['aux-logits'],
     };
     const inTurns = values.data !== undefined || values.peer !== undefined;
+    if (inTurns && (values.html ?? values.trace) !== undefined)
+      throw new UsageError('--html and --trace go without --peer and --data');
     if (inTurns && options.auxLogits) throw new UsageError('--peer and --data time networks without --aux-logits');
     const steps = values.steps ?? (inTurns ? 20 : 100);
     const { device, threads, tf32, deterministic, unfused = false } = values;
@@ -115,8 +127,12 @@ export const command = defineCommand({
       return output.answer(comparison, () => describeComparison(comparison));
     }
     const progress = (text: string) => output.line(text);
-    const result = await withDevice(values, (device) => bench(device, { ...options, fuse: !unfused }, steps, progress));
-    output.answer(result, () => describe(result));
+    const { result, profiles } = await withDevice(values, (device) =>
+      bench(device, { ...options, fuse: !unfused }, steps, progress),
+    );
+    if (values.html !== undefined) await save(values.html, benchPage(result, summary(result)));
+    if (values.trace !== undefined) await save(values.trace, JSON.stringify(traceOf(profiles.at(-1) ?? [], model)));
+    output.answer(result, () => [layerTable(result.layers), opTable(result.ops), summary(result)].join('\n\n'));
   },
 });
 
@@ -138,18 +154,23 @@ function peakBytes(device: Device): number {
   return device.name.startsWith('cuda') ? device.memory().peakBytes : 1024 * process.resourceUsage().maxRSS;
 }
 
-function describe(result: BenchResult): string {
+async function save(file: string, content: string): Promise<void> {
+  await mkdir(dirname(file), { recursive: true });
+  await writeFile(file, content);
+}
+
+function summary(result: BenchResult): string {
   const { model, auxLogits, batchSize, imageSize, dtype, device, threads, stepMs, forwardMs, ceilings } = result;
   const milliseconds = ({ mean, deviation, median, p10, p90, n }: Spread) =>
     `${mean.toFixed(2)} ± ${deviation.toFixed(2)} ms (median ${median.toFixed(2)}, p10 ${p10.toFixed(2)}, ` +
     `p90 ${p90.toFixed(2)}, n ${n}), ${((1000 * batchSize) / median).toFixed(0)} images/s`;
   return [
-    layerTable(result.layers),
-    '',
     `ceilings of this run: ${ceilings.gflops.toFixed(0)} GFLOP/s, ${ceilings.gbPerSecond.toFixed(1)} GB/s`,
     `${model}${auxLogits ? ' with auxiliary heads' : ''}, batch ${batchSize}, ${imageSize}x${imageSize}, ${dtype}, ` +
       `${device}, ${threads} threads`,
     `forward (prediction): ${milliseconds(forwardMs)}`,
     `forward, backward and update: ${milliseconds(stepMs)}, JavaScript ${percent(result.javascriptShare, 2)} of the time`,
+    `between kernels: ${percent(result.betweenKernels)} of a step; memory: ${bytesText(result.peakBytes)} at most` +
+      (result.watts === undefined ? '' : `; ${result.watts.toFixed(0)} W`),
   ].join('\n');
 }

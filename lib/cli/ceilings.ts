@@ -87,6 +87,7 @@ async function fastest(device: Device, graph: Graph, op: string): Promise<Profil
   try {
     const program = await compile(graph, { device, state, keep });
     try {
+      await program.step(); // loads the kernels
       const rows: ProfileRow[] = [];
       const begin = performance.now();
       for (let i = 0; i < repetitions && performance.now() - begin < patience; i += 1)

@@ -2,8 +2,9 @@
 import { readFileSync } from 'node:fs';
 import { performance } from 'node:perf_hooks';
 import type { Device, Inputs, Program } from '../program.ts';
-import { measureCeilings } from './ceilings.ts';
-import { type Layer, layersOf } from './layers.ts';
+import { type Ceilings, measureCeilings } from './ceilings.ts';
+import { type Layer, layersOf, type OpShare, opShares, type Profiles } from './layers.ts';
+import { wattsDuring } from './power.ts';
 import { type Spread, spread } from './statistics.ts';
 import {
   forwardProgram,
@@ -32,7 +33,14 @@ export interface BenchResult {
   readonly imagesPerSecond: number;
   /** Processor time of the thread that runs JavaScript, as a share of the time that the steps took. */
   readonly javascriptShare: number;
-  readonly ceilings: { readonly gflops: number; readonly gbPerSecond: number };
+  /** Share of a step in which no kernel runs: what its kernels take, as profiled, is missing that much of its time. */
+  readonly betweenKernels: number;
+  /** The most that state, program and data held. */
+  readonly peakBytes: number;
+  /** Mean of the device while steps were timed; not there where it cannot be read. */
+  readonly watts?: number;
+  readonly ceilings: Ceilings;
+  readonly ops: readonly OpShare[];
   readonly layers: readonly Layer[];
 }
 
@@ -44,18 +52,21 @@ export async function bench(
   options: TrainingProgramOptions,
   steps: number,
   progress: (text: string) => void,
-): Promise<BenchResult> {
+): Promise<{ result: BenchResult; profiles: Profiles }> {
   const stepper = await Stepper.create(device, options);
   const { median } = spread((await stepper.time(1)).times);
   progress(`a step takes about ${median.toPrecision(3)} ms; timing ${steps} predictions and ${steps} training steps`);
   const forwardMs = spread(await stepper.forward(device, options, steps));
-  const { times, javascriptShare } = await stepper.time(steps);
-  const ceilings = await measureCeilings(device, options.ampDtype);
-  const layers = layersOf(await stepper.profile(), ceilings);
+  const [{ times, javascriptShare }, watts] = await wattsDuring(device.name, () => stepper.time(steps));
+  const { peakBytes } = device.memory();
+  const profiles = await stepper.profile();
   stepper.close();
+  const ceilings = await measureCeilings(device, options.ampDtype);
   const stepMs = spread(times);
+  const ops = opShares(profiles);
+  const kernelMs = ops.reduce((sum, { microseconds }) => sum + microseconds, 0) / 1000;
   const { model, batchSize, imageSize, ampDtype, auxLogits } = options;
-  return {
+  const result = {
     device: device.name,
     description: device.description,
     threads: device.threads,
@@ -68,9 +79,14 @@ export async function bench(
     forwardMs,
     imagesPerSecond: (1000 * batchSize) / stepMs.median,
     javascriptShare,
+    betweenKernels: Math.max(0, 1 - kernelMs / stepMs.median),
+    peakBytes,
+    ...(watts !== undefined && { watts }),
     ceilings,
-    layers,
+    ops,
+    layers: layersOf(profiles, ceilings),
   };
+  return { result, profiles };
 }
 
 /** A warm training step. */
@@ -109,7 +125,7 @@ export class Stepper {
     return times;
   }
 
-  async profile() {
+  async profile(): Promise<Profiles> {
     const inputs = stepInputs(this.#training, this.#batchSize, 1);
     const rows = [];
     for (let i = 0; i < profiles; i += 1) rows.push(await this.#training.program.profile(inputs));

@@ -56,7 +56,9 @@ export interface Comparison {
   readonly memoryRatio: number;
   /** Ours, profiled after the turns; not there in a record that was cut short. */
   readonly ceilings?: BenchResult['ceilings'];
+  readonly ops?: BenchResult['ops'];
   readonly layers?: BenchResult['layers'];
+  readonly betweenKernels?: BenchResult['betweenKernels'];
 }
 
 /** Load above which the machine is not ours alone. */
@@ -81,8 +83,9 @@ export async function compareWithPyTorch(options: PeerOptions, output: Output): 
   const contest = await compete(options, script, threads, output);
   const times = { ...summarise(options, contest, threads, load), description };
   await write(times, options);
-  const { ceilings, layers } = await withDevice(options, (device) => bench(device, options, 10, () => {}));
-  const comparison = { ...times, ceilings, layers };
+  const { result } = await withDevice(options, (device) => bench(device, options, 10, () => {}));
+  const { ceilings, ops, layers, betweenKernels } = result;
+  const comparison = { ...times, ceilings, ops, layers, betweenKernels };
   return { ...comparison, file: await write(comparison, options) };
 }
 

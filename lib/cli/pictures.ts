@@ -1,4 +1,5 @@
 // Pictures for people: in the terminal as half blocks in 24-bit colour, in a page that needs nothing but itself.
+import { escapeHtml, page } from './html.ts';
 
 /** One picture [height, width, channels] of uint8 with what was seen in it. */
 export interface SeenPicture {
@@ -65,26 +66,12 @@ export function picturePage(title: string, pictures: readonly SeenPicture[]): st
       `<figcaption><b>${escapeHtml(picture.prediction)}</b> ${Math.round(100 * picture.probability)} %<br>` +
       `it is: ${escapeHtml(picture.label)}</figcaption></figure>`,
   );
-  return `<!doctype html>
-<meta charset="utf-8">
-<title>${escapeHtml(title)}</title>
-<style>
-body { font: 15px system-ui, sans-serif; margin: 2em }
-main { display: flex; flex-wrap: wrap; gap: 1em }
+  const style = `main { display: flex; flex-wrap: wrap; gap: 1em }
 figure { margin: 0; border-bottom: 4px solid }
 img { width: 160px; image-rendering: pixelated; display: block }
 .right { border-color: seagreen }
-.wrong { border-color: crimson }
-</style>
-<h1>${escapeHtml(title)}</h1>
-<main>
-${figures.join('\n')}
-</main>
-`;
-}
-
-function escapeHtml(text: string): string {
-  return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('"', '&quot;');
+.wrong { border-color: crimson }`;
+  return page(title, style, `<main>\n${figures.join('\n')}\n</main>`);
 }
 
 /** A 24-bit BMP: 54 bytes of header, rows from the bottom up, padded to 4 bytes, in BGR. */

@@ -265,10 +265,21 @@ describe('bench', () => {
     expect(result.stepMs.p10).toBeLessThanOrEqual(result.stepMs.median);
     expect(result.stepMs.median).toBeLessThanOrEqual(result.stepMs.p90);
     const conv = result.layers.find((layer) => 'name' in layer && layer.name === 'layer2.0.conv1');
-    for (const pass of ['forward', 'backward']) {
-      expect(conv).toHaveProperty([pass, 'ms']);
+    for (const pass of ['forward', 'dgrad', 'wgrad']) {
+      expect(conv).toHaveProperty([pass, 'microseconds', 'median']);
       expect(conv).toHaveProperty([pass, 'implementations']);
     }
+  });
+
+  it('draws a page and writes a trace', async () => {
+    const [page, trace] = [join(folder, 'bench', 'page.html'), join(folder, 'bench', 'trace.json')];
+    const flags = ['--batch-size', 2, '--image-size', 8, '--steps', 10, '--html', page, '--trace', trace, ...device];
+    const { layers } = await json<{ layers: { name: string }[] }>('bench', ...flags);
+    const html = await readFile(page, 'utf8');
+    for (const { name } of layers) expect(html).toContain(`<td>${name}</td>`);
+    expect(html.match(/class="bar dgrad"/g)?.length).toBeGreaterThan(15);
+    const { traceEvents } = JSON.parse(await readFile(trace, 'utf8')) as { traceEvents: { cat?: string }[] };
+    expect(traceEvents.filter(({ cat }) => cat === 'conv2d_wgrad').length).toBeGreaterThan(15);
   });
 });
 
