@@ -47,6 +47,15 @@ describe('the simulated device', () => {
     expect(runs[2]).toEqual(runs[0]);
   });
 
+  it('times the nodes of a step on its own clock, and the step does what it does', async ({ skip }) => {
+    if (!simulated) return skip('the device cuda is not the simulation');
+    behave('');
+    const profiled = await train(5, 'profile');
+    expect(profiled.weights).toEqual((await train(5, 'step')).weights);
+    expect(profiled.seconds).toHaveLength(profiled.nodes);
+    for (const seconds of profiled.seconds) expect(seconds).toBeGreaterThan(0);
+  });
+
   it('says which devices there are where another one is asked for', async ({ skip }) => {
     if (!simulated) return skip('the device cuda is not the simulation');
     behave('');
@@ -102,8 +111,15 @@ describe('the simulated device', () => {
   });
 });
 
-/** Three steps of a small net with two layers, each on another batch and at another learning rate. */
-async function train(batch = 5): Promise<{ weights: Float32Array }> {
+interface Trained {
+  readonly weights: Float32Array;
+  /** Seconds of the nodes in the last step. */
+  readonly seconds: readonly number[];
+  readonly nodes: number;
+}
+
+/** Three steps of a small net with two layers, each on another batch and at another learning rate; the last is profiled. */
+async function train(batch = 5, last: 'profile' | 'step' = 'profile'): Promise<Trained> {
   const device = await Device.open('cuda:0');
   try {
     const random = new Random('weights');
@@ -118,11 +134,14 @@ async function train(batch = 5): Promise<{ weights: Float32Array }> {
     sgd({ momentum: 0.9 }).update(graph, [first, second], gradients, graph.input('lr', { shape: [1] }));
     const state = await device.createState(variablesOf(graph));
     const program = await compile(graph, { device, state });
-    for (let step = 0; step < 3; ++step) {
+    const inputs = (step: number) => {
       const targets = Int32Array.from({ length: batch }, () => random.integer(0, 3));
-      await program.step({ x: normal(batch * 8), labels: targets, lr: Float32Array.of(0.1 / (step + 1)) });
-    }
-    return { weights: (await state.read('second')) as Float32Array };
+      return { x: normal(batch * 8), labels: targets, lr: Float32Array.of(0.1 / step) };
+    };
+    for (const step of [1, 2]) await program.step(inputs(step));
+    const profile = await program[last](inputs(3));
+    const weights = (await state.read('second')) as Float32Array;
+    return { weights, seconds: profile?.map(({ seconds }) => seconds) ?? [], nodes: program.plan.rows.length };
   } finally {
     await device.close();
   }
