@@ -36,7 +36,7 @@ function normAddRelu(norm: string) {
 }
 
 /** ReLU gradient -> BN gradient, found from the latter, with what stands before the ReLU. */
-function gradientPair(last: Node) {
+export function gradientPair(last: Node) {
   const mask = last.op === 'batch_norm_grad' ? producedBy(last.inputs[0], 'relu_grad') : undefined;
   const activated = mask && producedBy(mask.inputs[1], 'relu');
   const before = activated?.inputs[0]?.producer;
@@ -86,18 +86,17 @@ function unchecked(op: 'relu' | 'add', x: Value, ...more: Value[]): Value {
 
 function lowerReluGrad(node: Node, { graph, map }: Target): Value[] {
   const [dy, x, weight, , mean, invstd] = node.inputs.map(map) as [Value, Value, Value, Value, Value, Value];
-  const masked = reluGrad(dy, map(activatedOf(node)));
+  const masked = reluGrad(dy, map(activatedOf(node, 4)));
   return graph.emit('batch_norm_grad', [masked, x, weight, mean, invstd], node.outputs.map(typeOf));
 }
 
-/** The output of the ReLU behind the normalisation that this gradient belongs to. */
-function activatedOf({ inputs, path }: Node): Value {
-  const forward = inputs[4]?.producer;
+/** The output of the ReLU behind the normalisation that this gradient belongs to, whose mean it reads. */
+export function activatedOf({ op, inputs, path }: Node, meanAt: number): Value {
+  const forward = inputs[meanAt]?.producer;
   const y = forward?.outputs[0];
   if (forward?.op === 'batch_norm_relu' || forward?.op === 'batch_norm_summed_relu') return y as Value;
   const activation = y?.graph.nodes.find((node) => node.op === 'relu' && node.inputs[0] === y);
-  if (!activation)
-    throw new Error(`batch_norm_relu_grad ${path}: cannot be lowered, its forward ReLU is not in the graph`);
+  if (!activation) throw new Error(`${op} ${path}: cannot be lowered, its forward ReLU is not in the graph`);
   return activation.outputs[0] as Value;
 }
 

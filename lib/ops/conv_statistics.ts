@@ -1,4 +1,5 @@
-// Convolution that sums up its output for the normalisation behind it, which only fuse() emits, in training in half precision.
+// Convolution that sums up its output for the normalisation behind it, and its gradient that sums up for the gradient of the
+// normalisation before it; only fuse() emits them, in training in half precision.
 import {
   type Attributes,
   type DType,
@@ -10,8 +11,11 @@ import {
   type Target,
   typeOf,
   type Value,
+  type ValueType,
 } from '../graph/index.ts';
+import { activatedOf, gradientPair } from './batch_norm_fused.ts';
 import { multiplyAdds } from './conv.ts';
+import { reluGrad } from './relu.ts';
 
 /** Where cuDNN has engines for it on every chip. */
 function hasSums(x: Value, y: Value, { padding }: Attributes): boolean {
@@ -54,6 +58,48 @@ function lower(node: Node, { graph, map }: Target): Value[] {
   return graph.emit('conv2d', node.inputs.map(map), [typeOf(node.outputs[0] as Value)], node.attributes);
 }
 
+/** conv2d_dgrad -> gradient of BN+ReLU, found from that of BN. cuDNN sums up in float16 alone. */
+function dgradNorm(last: Node): Folding | undefined {
+  const pair = gradientPair(last);
+  const dgrad = pair?.isOurs(pair.before) ? producedBy(pair.mask.inputs[0], 'conv2d_dgrad') : undefined;
+  const [dy, w] = dgrad?.inputs ?? [];
+  const dx = dgrad?.outputs[0];
+  if (!pair || !dgrad || !dx || !dy || !w || dx.dtype !== 'float16') return undefined;
+  if (!hasSums(dy, dx, dgrad.attributes) || dgrad.attributes.groups !== 1) return undefined;
+  const [, x, weight, ...statistics] = last.inputs as readonly [Value, Value, Value, ...Value[]];
+  const inputs = [dy, w, x, weight, pair.before.inputs[2] as Value, ...statistics];
+  const emit = (target: Target) => summedGradient(target, inputs, last, dgrad);
+  return { nodes: [dgrad, pair.mask, last], inputs, outputs: last.outputs, emit };
+}
+
+function summedGradient({ graph, map }: Target, inputs: readonly Value[], last: Node, dgrad: Node): Value[] {
+  const given = inputs.map(map);
+  const [, , x, weight, , mean, invstd] = given as [Value, Value, Value, Value, Value, Value, Value];
+  const types = last.outputs.map(typeOf);
+  const summed = graph.emit('conv2d_dgrad_statistics', given, types, dgrad.attributes);
+  const [masked, dweight, dbias] = summed as [Value, Value, Value];
+  const rest = [masked, x, weight, mean, invstd, dweight, dbias];
+  return [...graph.emit('batch_norm_summed_grad', rest, [typeOf(x)]), dweight, dbias];
+}
+
+/** With the gradient of the normalisation, which measures the sums itself. */
+function lowerDgrad(node: Node, { graph, map }: Target): Value[] {
+  const [dy, w, x, weight, , mean, invstd] = node.inputs.map(map) as Value[];
+  const [type, ...parameters] = node.outputs.map(typeOf);
+  const [dx] = graph.emit('conv2d_dgrad', [dy, w] as Value[], [type] as ValueType[], node.attributes);
+  const masked = reluGrad(dx as Value, map(activatedOf(node, 5)));
+  const norm = [masked, x, weight, mean, invstd] as Value[];
+  const [, dweight, dbias] = graph.emit('batch_norm_grad', norm, [type, ...parameters] as ValueType[]);
+  return [masked, dweight, dbias] as Value[];
+}
+
+/** What the other half left when it was lowered. */
+function lowerNormGradient({ inputs, path }: Node, { map }: Target): Value[] {
+  const gradient = producedBy(map(inputs[5] as Value), 'batch_norm_grad');
+  if (!gradient) throw new Error(`batch_norm_summed_grad ${path}: cannot be lowered without conv2d_dgrad_statistics`);
+  return [gradient.outputs[0] as Value];
+}
+
 defineOp('conv2d_statistics', {
   lower,
   multiplyAdds: ({ inputs: [, w], outputs: [y] }: Node) => multiplyAdds(y as Value, w as Value),
@@ -65,3 +111,8 @@ defineOp('batch_norm_summed', {
     return target.graph.emit('batch_norm', inputs, outputsOf(node, target), node.attributes);
   },
 });
+defineOp('conv2d_dgrad_statistics', {
+  lower: lowerDgrad,
+  multiplyAdds: ({ inputs: [dy, w] }: Node) => multiplyAdds(dy as Value, w as Value),
+});
+defineOp('batch_norm_summed_grad', { fold: dgradNorm, lower: lowerNormGradient });

@@ -87,6 +87,20 @@ export const fusedKernels: readonly Mutant[] = [
     tests: cudaOps('float16 conv2d_add_relu'),
   },
   {
+    bug: 'the gradient by given sums forgets that of the bias',
+    file: 'native/backend/cuda/batch_norm_summed_grad.cu',
+    find: 'to_float(gradient.at[k]) - offset_of.at[k] - centred',
+    replace: 'to_float(gradient.at[k]) - 0 * offset_of.at[k] - centred',
+    tests: cudaOps('float32 batch_norm_summed_grad'),
+  },
+  {
+    bug: 'the mask of a fused gradient forgets the bias',
+    file: 'native/backend/cuda/batch_norm_summed_grad.cu',
+    find: 'weight.at[k] * invstd.at[k], bias.at[k]) > 0',
+    replace: 'weight.at[k] * invstd.at[k], 0 * bias.at[k]) > 0',
+    tests: cudaOps('float32 conv2d_dgrad_statistics', { settings: 'fuse=0' }),
+  },
+  {
     bug: 'what an engine adds to is not zeroed',
     file: 'native/backend/cuda/engines.cc',
     find: 'if (!plan || !candidate.accumulates) return plan;',

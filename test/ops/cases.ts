@@ -67,6 +67,7 @@ function normCases(x: Size): OpCase[] {
   const running = { running_mean: variable(c), running_var: variable(positive(c)) };
   const fixed = { running_mean: c, running_var: positive(c) };
   const values = x[0] * x[2] * x[3];
+  const total = drawn(c, (random) => Math.sqrt(values) * random.normal());
   const sums = {
     sum: drawn(c, (random) => (values * random.normal()) / 8),
     square_sum: drawn(c, (random) => values * (1 + random.uniform())),
@@ -88,6 +89,11 @@ function normCases(x: Size): OpCase[] {
       op: 'batch_norm_add_relu_grad',
       inputs: { dy, x: X, y, weight: c, ...saved },
       outputs: { dx: X, dresidual: X, ...parameters },
+    },
+    {
+      op: 'batch_norm_summed_grad',
+      inputs: { dy, x: X, weight: c, ...saved, dweight: total, dbias: total },
+      outputs: { dx: X },
     },
     { op: 'batch_norm_inference', inputs: { x: X, ...channel, ...fixed }, ...inference },
     { op: 'batch_norm_inference_relu', inputs: { x: X, ...channel, ...fixed }, ...inference },

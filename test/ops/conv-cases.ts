@@ -1,6 +1,7 @@
 // Convolutions at odd sizes: forward, backward, fused with what follows, with normalisation folded into their weights.
-import { A, filterS, type OpCase, positive, S, W } from './operands.ts';
-import { type Size, single, tolerances } from './single.ts';
+import type { Attributes } from '../../lib/graph/index.ts';
+import { A, drawn, filterS, type OpCase, type Operand, positive, S, W } from './operands.ts';
+import { type Single, type Size, single, tolerances } from './single.ts';
 import { outputSize, same, type Window } from './windows.ts';
 
 interface Convolution extends Window {
@@ -71,7 +72,17 @@ export function convolutionCases({ x, o, kernel, groups = 1, bias = false, ...wi
     { ...forward, op: 'conv2d_add_relu', inputs: { ...other, residual: Y } },
     { ...forward, op: 'conv2d_statistics', inputs: plain, outputs: { y: Y, sum: S(o), square_sum: S(o) } },
   ];
-  return [...cases, ...(bias ? [{ ...forward, inputs: biased }] : []), ...fused].map(single);
+  const gradients = i % 3 === 0 ? [summedGradient(X, W(...weight), Y, attributes)] : [];
+  return [...cases, ...gradients, ...(bias ? [{ ...forward, inputs: biased }] : []), ...fused].map(single);
+}
+
+/** dy of this shape, behind a convolution whose input is normalised and rectified. */
+function summedGradient(x: Operand, w: Operand, dy: Operand, attributes: Attributes): Single {
+  const c = S(x.shape[1] as number);
+  const norm = { weight: positive(c), bias: c, mean: drawn(c, (random) => random.normal() / 8), invstd: positive(c) };
+  const outputs = { dx: x, dweight: c, dbias: c };
+  const rest = { attributes, exact: false, tolerance: tolerances.norm };
+  return { op: 'conv2d_dgrad_statistics', inputs: { dy, w, x, ...norm }, outputs, ...rest };
 }
 
 /** Filters in whole blocks and not, larger than a thread's share, with one number for each output. */

@@ -92,6 +92,21 @@ Prepared prepare_conv2d_dgrad(Cuda& cuda, const Graph& graph, const Node& node) 
   return planned(cuda, c);
 }
 
+Prepared prepare_conv2d_dgrad_statistics(Cuda& cuda, const Graph& graph, const Node& node) {
+  expect_counts(node, 7, 3);
+  const ValueType &dy = input_type(graph, node, 0), &w = input_type(graph, node, 1), &dx = output_type(graph, node, 0);
+  Convolution c = convolution(cuda, node, Pass::dgrad, dx, w, dy);
+  c.statistics = true;
+  expect_type("weight of the convolution", w, {dy.dtype, Format::filter, w.shape});
+  expect_type("x", input_type(graph, node, 2), dx);
+  const ValueType channels = plain(DType::float32, {dx.shape[1]});
+  const char* const roles[] = {"weight", "bias", "mean", "invstd"};
+  for (size_t i = 0; i < 4; ++i) expect_type(roles[i], input_type(graph, node, 3 + i), channels);
+  expect_type("dweight", output_type(graph, node, 1), channels);
+  expect_type("dbias", output_type(graph, node, 2), channels);
+  return planned(cuda, c);
+}
+
 Prepared prepare_conv2d_wgrad(Cuda& cuda, const Graph& graph, const Node& node) {
   expect_counts(node, 2, 1);
   const ValueType &x = input_type(graph, node, 0), &dy = input_type(graph, node, 1), &dw = output_type(graph, node, 0);

@@ -54,7 +54,13 @@ OperandBytes operand_bytes(Pass pass, DType dtype, DType result, std::span<const
 OperandBytes operand_bytes(const Convolution& c) {
   OperandBytes bytes = operand_bytes(c.pass, c.dtype, c.result, c.x, c.w, c.y, c.bias);
   if (c.residual) bytes.inputs.push_back(bytes.outputs[0]);
-  if (c.statistics) bytes.outputs.resize(3, static_cast<size_t>(c.w[0]) * sizeof(float));
+  if (!c.statistics) return bytes;
+  const size_t channels = static_cast<size_t>(c.pass == Pass::dgrad ? c.x[1] : c.w[0]) * sizeof(float);
+  bytes.outputs.resize(3, channels);
+  if (c.pass == Pass::dgrad) {
+    bytes.inputs.push_back(bytes.outputs[0]);
+    bytes.inputs.resize(7, channels);
+  }
   return bytes;
 }
 

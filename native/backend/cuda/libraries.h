@@ -28,7 +28,10 @@ struct Convolution {
   // Of a fused node, forward: y = relu(sum + bias + residual), or y with the sums of its channels and of their squares.
   bool residual = false;
   bool relu = false;
-  bool statistics = false;  // outputs: y, sum, square_sum; float32 [O]
+  // Forward: outputs y, sum, square_sum; float32 [O]. dgrad: operands dy, w, x, and weight, bias, mean, invstd of the
+  // normalisation between x and the convolution's input relu(bn(x)); outputs its gradient behind the ReLU's mask,
+  // dweight, dbias; float32 [C].
+  bool statistics = false;
 
   bool is_fused() const { return residual || relu || statistics; }
 };

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "backend/cuda/kernel.h"
+#include "backend/cuda/masked_gradient.h"
 #include "program/memory.h"
 
 namespace node_cudnn::cuda {
@@ -58,9 +59,13 @@ class Apart final : public Plan {
 
   void run(cudaStream_t stream, const Arguments& a) override {
     const Convolution& c = convolution_;
-    const int64_t rows = c.y[0] * c.y[2] * c.y[3], channels = c.y[1];
+    const auto [rows, channels] = matrix();
     plain_->run(stream, a);
-    if (c.statistics) {
+    if (c.pass == Pass::dgrad) {
+      const NormParameters norm{input<float>(a, 3), input<float>(a, 4), input<float>(a, 5), input<float>(a, 6)};
+      mask_gradient(cuda_, c.dtype, a.outputs[0], a.inputs[2], norm, rows, channels, output<float>(a, 1),
+                    output<float>(a, 2), a.workspace);
+    } else if (c.statistics) {
       sum_channels(cuda_, c.dtype, a.outputs[0], rows, channels, output<float>(a, 1), output<float>(a, 2), a.workspace);
     } else {
       const void* residual = c.residual ? a.inputs[c.bias ? 3 : 2] : nullptr;
@@ -69,11 +74,22 @@ class Apart final : public Plan {
   }
   size_t workspace_bytes() const override {
     const Convolution& c = convolution_;
-    const size_t sums = c.statistics ? sum_channels_bytes(cuda_, c.dtype, c.y[0] * c.y[2] * c.y[3], c.y[1]) : 0;
-    return std::max(plain_->workspace_bytes(), sums);
+    if (!c.statistics) return plain_->workspace_bytes();
+    const auto [rows, channels] = matrix();
+    const auto bytes_of = c.pass == Pass::dgrad ? mask_gradient_bytes : sum_channels_bytes;
+    return std::max(plain_->workspace_bytes(), bytes_of(cuda_, c.dtype, rows, channels));
   }
 
  private:
+  struct Matrix {
+    int64_t rows, channels;
+  };
+
+  Matrix matrix() const {  // the output
+    const auto& [n, channels, h, w] = convolution_.pass == Pass::dgrad ? convolution_.x : convolution_.y;
+    return {n * h * w, channels};
+  }
+
   Cuda& cuda_;
   Convolution convolution_;
   std::unique_ptr<Plan> plain_;

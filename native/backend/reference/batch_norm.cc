@@ -111,6 +111,12 @@ ParameterSums parameter_sums(const Dims4& d, int64_t c, const Affine& affine, co
   return sums;
 }
 
+// `count` values per channel.
+double input_gradient(const Affine& affine, const ParameterSums& sums, double count, double dy, double x) {
+  const double centred = dy - sums.dbias / count - affine.normalise(x) * sums.dweight / count;
+  return centred * affine.weight * affine.invstd;
+}
+
 template <class T, class S = Statistic<T>>
 struct GradientValues {
   const T *dy, *x, *y;                     // y: of Tail::add_relu
@@ -134,8 +140,7 @@ void batch_norm_grad(const Dims4& d, Tail tail, const GradientValues<T>& v) {
     v.dbias[c] = static_cast<S>(sums.dbias);
     for_channel(d, c, [&](int64_t i) {
       const double gradient = dy(i);
-      const double centred = gradient - sums.dbias / count - affine.normalise(double{v.x[i]}) * sums.dweight / count;
-      v.dx[i] = static_cast<T>(centred * affine.weight * affine.invstd);
+      v.dx[i] = static_cast<T>(input_gradient(affine, sums, count, gradient, double{v.x[i]}));
       if (tail == Tail::add_relu) v.dresidual[i] = static_cast<T>(gradient);
     });
   }
@@ -272,6 +277,32 @@ Prepared prepare_batch_norm_summed_add_relu(const Op& op) { return prepare_train
 Prepared prepare_batch_norm_grad(const Op& op) { return prepare_gradient(op, Tail::none); }
 Prepared prepare_batch_norm_relu_grad(const Op& op) { return prepare_gradient(op, Tail::relu); }
 Prepared prepare_batch_norm_add_relu_grad(const Op& op) { return prepare_gradient(op, Tail::add_relu); }
+
+Prepared prepare_batch_norm_summed_grad(const Op& op) {
+  op.expect_counts(7, 1);
+  const ValueType& x = op.input(1);
+  const Dims4 dims = batch_dims(op, x);
+  op.expect_equal("dy", op.input(0), x);
+  op.expect_equal("dx", op.output(0), x);
+  expect_channel_inputs(op, 2, x, {"weight", "mean", "invstd", "dweight", "dbias"});
+  const auto count = static_cast<double>(dims.n * dims.plane());
+  return with_float(op, x.dtype, [&]<class T>(std::type_identity<T>) {
+    return prepared(
+        [=](const Arguments& a) {
+          const T *dy = input<T>(a, 0), *values = input<T>(a, 1);
+          for (int64_t c = 0; c < dims.c; ++c) {
+            const auto channel = [&](size_t i) { return double{input<Statistic<T>>(a, i)[c]}; };
+            const Affine affine{channel(3), channel(4), channel(2), 0};
+            const ParameterSums sums{channel(5), channel(6)};
+            for_channel(dims, c, [&](int64_t i) {
+              output<T>(a, 0)[i] =
+                  static_cast<T>(input_gradient(affine, sums, count, double{dy[i]}, double{values[i]}));
+            });
+          }
+        },
+        {{0, 0}, {0, 1}});
+  });
+}
 
 Prepared prepare_batch_norm_inference(const Op& op) { return prepare_inference(op, Tail::none); }
 Prepared prepare_batch_norm_inference_relu(const Op& op) { return prepare_inference(op, Tail::relu); }

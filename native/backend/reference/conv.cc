@@ -85,8 +85,25 @@ void conv2d(const Convolution& g, const T* x, const T* w, const Statistic<T>* bi
   }
 }
 
-template <class T>
-void conv2d_dgrad(const Convolution& g, const T* dy, const T* w, T* dx, double* row) {
+// What relu(bn(x)) lets through of a gradient, and the sums over it that the gradient of bn is made of.
+template <class T, class S = Statistic<T>>
+struct Mask {
+  const T* x;
+  const S *weight, *bias, *mean, *invstd;
+  double *dweight, *dbias;
+
+  void operator()(double* row, int64_t channel, int64_t first, int64_t count) const {
+    for (int64_t i = 0; i < count; ++i) {
+      const double normalised = (double{x[first + i]} - double{mean[channel]}) * double{invstd[channel]};
+      if (!(normalised * double{weight[channel]} + double{bias[channel]} > 0)) row[i] = 0;
+      dweight[channel] += row[i] * normalised;
+      dbias[channel] += row[i];
+    }
+  }
+};
+
+template <class T, class Tail>
+void conv2d_dgrad(const Convolution& g, const T* dy, const T* w, const Tail& finish, T* dx, double* row) {
   const auto& [height, width] = g.window;
   const auto sum_row = [&](int64_t n, int64_t channel, int64_t h) {
     const int64_t first = channel / g.w.c * g.outputs_per_group(), c = channel % g.w.c;
@@ -105,8 +122,10 @@ void conv2d_dgrad(const Convolution& g, const T* dy, const T* w, T* dx, double* 
   for (int64_t n = 0; n < g.x.n; ++n) {
     for (int64_t c = 0; c < g.x.c; ++c) {
       for (int64_t h = 0; h < g.x.h; ++h) {
+        const int64_t first = g.x.at(n, c, h, 0);
         sum_row(n, c, h);
-        store(row, g.x.w, dx + g.x.at(n, c, h, 0));
+        finish(row, c, first, g.x.w);
+        store(row, g.x.w, dx + first);
       }
     }
   }
@@ -237,7 +256,32 @@ Prepared prepare_conv2d_dgrad(const Op& op) {
   expect_dtype(op, "dx", op.output(0), dtype);
   return with_float(op, dtype, [&]<class T>(std::type_identity<T>) {
     return with_row(g.x.w, [=](const Arguments& a) {
-      conv2d_dgrad<T>(g, input<T>(a, 0), input<T>(a, 1), output<T>(a, 0), row_of(a));
+      conv2d_dgrad(g, input<T>(a, 0), input<T>(a, 1), Finish<T>{}, output<T>(a, 0), row_of(a));
+    });
+  });
+}
+
+Prepared prepare_conv2d_dgrad_statistics(const Op& op) {
+  op.expect_counts(7, 3);
+  const DType dtype = op.input(0).dtype;
+  const Convolution g = make_convolution(op, op.output(0), op.input(1), op.input(0));
+  expect_dtype(op, "weight of the convolution", op.input(1), dtype);
+  op.expect_equal("x", op.input(2), op.output(0));
+  expect_dtype(op, "dx", op.output(0), dtype);
+  const char* const roles[] = {"weight", "bias", "mean", "invstd"};
+  for (size_t i = 0; i < 4; ++i) op.expect_type(roles[i], op.input(3 + i), statistic(dtype), Format::plain, {g.x.c});
+  op.expect_type("dweight", op.output(1), statistic(dtype), Format::plain, {g.x.c});
+  op.expect_type("dbias", op.output(2), statistic(dtype), Format::plain, {g.x.c});
+  return with_float(op, dtype, [&]<class T>(std::type_identity<T>) {
+    return with_row(g.x.w + 2 * g.x.c, [=](const Arguments& a) {
+      using S = Statistic<T>;
+      double *row = row_of(a), *dweight = row + g.x.w, *dbias = dweight + g.x.c;
+      std::fill_n(dweight, 2 * g.x.c, 0.0);
+      const Mask<T> mask{input<T>(a, 2), input<S>(a, 3), input<S>(a, 4), input<S>(a, 5),
+                         input<S>(a, 6), dweight,        dbias};
+      conv2d_dgrad(g, input<T>(a, 0), input<T>(a, 1), mask, output<T>(a, 0), row);
+      store(dweight, g.x.c, output<S>(a, 1));
+      store(dbias, g.x.c, output<S>(a, 2));
     });
   });
 }

@@ -1,5 +1,5 @@
 // Every convolution, forward and backward, that a training step of the networks holds, and as it is fused in inference;
-// in half precision also as it gives the sums of its output.
+// in half precision also as it gives sums.
 import { syntheticDataSet } from '../../../lib/data/index.ts';
 import { fuse, fusions, type Graph, type Node } from '../../../lib/graph/index.ts';
 import { createModel, modelDefaults } from '../../../lib/models/index.ts';
@@ -54,7 +54,7 @@ function inferenceOf(name: string): readonly Node[] {
 /** The operands of a pass as x, w, y, whichever of them it writes. */
 function shapes({ op, inputs, outputs }: Node): readonly (readonly number[])[] {
   const [a, b, result] = [inputs[0], inputs[1], outputs[0]].map((value) => value?.shape ?? []) as number[][];
-  if (op === 'conv2d_dgrad') return [result, b, a] as number[][];
+  if (op.startsWith('conv2d_dgrad')) return [result, b, a] as number[][];
   if (op === 'conv2d_wgrad') return [a, result, b] as number[][];
   return [a, b, result] as number[][];
 }
@@ -65,9 +65,11 @@ export interface Line {
   readonly rest: string;
 }
 
+const isSumming = ({ op }: Node) => op.endsWith('_statistics');
+
 function lineOf(node: Node, channels?: number): Line {
   const { stride, padding, dilation, groups } = node.attributes;
-  const isBiased = node.inputs.length > (node.op === 'conv2d_add_relu' ? 3 : 2);
+  const isBiased = node.inputs.length > (node.op === 'conv2d_add_relu' ? 3 : 2) && !isSumming(node);
   const [[n, c, ...map], [o, i, ...window], y] = shapes(node) as [number[], number[], number[]];
   const sizes = [n, channels ?? c, ...map, o, channels ?? i, ...window, ...y];
   return {
@@ -88,8 +90,13 @@ export function withoutRepetitions(lines: readonly Line[]): readonly Line[] {
 }
 
 export function convolutions(): readonly Line[] {
-  const summing = networks.flatMap((name) => stepOf(name, 'float16')).filter(({ op }) => op === 'conv2d_statistics');
+  const summing = networks.flatMap((name) => stepOf(name, 'float16')).filter(isSumming);
   const others = [...networks.flatMap((name) => stepOf(name)), ...networks.flatMap(inferenceOf)];
   const whole = [...others.filter(({ op }) => op.startsWith('conv2d')), ...summing].map((node) => lineOf(node));
   return withoutRepetitions([...whole, ...padded(others)]);
+}
+
+/** bfloat16 has no sums of gradients. */
+export function isPlanned({ pass }: Line, dtype: string): boolean {
+  return pass !== 'conv2d_dgrad_statistics' || dtype === 'float16';
 }

@@ -30,7 +30,8 @@ const std::map<std::string, Kind> kinds = {{"conv2d", {Pass::forward}},
                                            {"conv2d+bias", {Pass::forward, true}},
                                            {"conv2d_relu+bias", {Pass::forward, true, false, true}},
                                            {"conv2d_add_relu+bias", {Pass::forward, true, true, true}},
-                                           {"conv2d_statistics", {Pass::forward, false, false, false, true}}};
+                                           {"conv2d_statistics", {Pass::forward, false, false, false, true}},
+                                           {"conv2d_dgrad_statistics", {Pass::dgrad, false, false, false, true}}};
 struct NormalizationKind {
   bool backward, residual, relu;
 };

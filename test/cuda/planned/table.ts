@@ -1,11 +1,11 @@
-// The tables of support: for every node that cuDNN may compute, chip and half type, how many ways it proposes.
+// The tables of support: for every node that cuDNN may compute, chip and half type, how many ways it proposes; `-` where none is asked.
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { batchNorms } from './batch-norms.ts';
-import { convolutions, type Line } from './convolutions.ts';
+import { convolutions, isPlanned, type Line } from './convolutions.ts';
 
 const place = (name: string) => fileURLToPath(new URL(name, import.meta.url));
 
@@ -47,15 +47,16 @@ interface Answers {
   readonly answers: readonly string[];
 }
 
-/** Of all lines, in their order. */
+/** Of all lines, in their order; nothing for those that are not asked for. */
 async function ask(chip: string, dtype: string, lines: readonly Line[]): Promise<Answers> {
   const asked = promisify(execFile)(planner, [
     place('../../../build-cuda/Release/driver_stub.so'),
     descriptionOf(chip),
   ]);
-  asked.child.stdin?.end(lines.map(({ pass, rest }) => `${pass} ${dtype} ${rest}\n`).join(''));
+  const those = lines.filter((line) => isPlanned(line, dtype));
+  asked.child.stdin?.end(those.map(({ pass, rest }) => `${pass} ${dtype} ${rest}\n`).join(''));
   const [version = '', ...answers] = (await asked).stdout.trimEnd().split('\n');
-  return { version, answers };
+  return { version, answers: lines.map((line) => answers[those.indexOf(line)] ?? '') };
 }
 
 /** As many columns at a time as there are processors. */
@@ -86,7 +87,7 @@ export async function makeTable(subject: Subject): Promise<Table> {
       .filter((_, row) => asked[i]?.answers[row]?.endsWith(' none'))
       .map((l) => `${chip} ${dtype} ${l.pass} ${l.rest}`),
   );
-  const count = (answer = '') => answer.split(' ', 2).join('+');
+  const count = (answer = '') => answer.split(' ', 2).join('+') || '-';
   const rows = lines.map(
     ({ pass, rest }, row) => `${asked.map(({ answers }) => count(answers[row]).padStart(6)).join('')}  ${pass} ${rest}`,
   );

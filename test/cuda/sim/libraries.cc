@@ -138,7 +138,7 @@ std::vector<DType> stored_as(size_t count, DType dtype, DType result) {
 const char* suffix(Pass pass) { return pass == Pass::forward ? "" : pass == Pass::dgrad ? "_dgrad" : "_wgrad"; }
 
 std::string name_of(const Convolution& c) {
-  if (c.statistics) return "conv2d_statistics";
+  if (c.statistics) return std::string("conv2d") + suffix(c.pass) + "_statistics";
   if (c.is_fused()) return c.residual ? "conv2d_add_relu" : "conv2d_relu";
   return std::string("conv2d") + suffix(c.pass);
 }
@@ -180,7 +180,13 @@ class ReferenceLibraries final : public Libraries {
                                 {Format::activation, shape_of(c.y)}, c.bias, c.residual);
     std::vector<DType> stored = stored_as(operands.size(), c.dtype, c.result);
     if (!c.statistics) return plan(std::move(node), operands, stored);
-    operands.resize(operands.size() + 2, {Format::plain, {c.w[0]}});
+    if (c.pass == Pass::dgrad) {  // its output moves behind the operands of the normalisation
+      operands.push_back(operands.back());
+      stored.push_back(c.dtype);
+      operands.insert(operands.end() - 1, 4, {Format::plain, {c.x[1]}});
+      stored.insert(stored.end() - 1, 4, DType::float32);
+    }
+    operands.resize(operands.size() + 2, {Format::plain, {c.pass == Pass::dgrad ? c.x[1] : c.w[0]}});
     stored.resize(operands.size(), DType::float32);
     return plan(std::move(node), operands, stored, 3, candidate.accumulates);
   }

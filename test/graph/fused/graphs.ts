@@ -7,7 +7,7 @@ import { sgd } from '../../../lib/optim/index.ts';
 import { type AmpDtype, predictionGraph, trainingGraph } from '../../../lib/train/step.ts';
 
 export const networks = ['cifar-resnet20', 'resnet50', 'resnet50-v2', 'inception-v2'];
-export const modes = ['training', 'inference'] as const;
+export const modes = ['training', 'training-float16', 'inference'] as const;
 
 /** What a device with every kernel offers. */
 export const everything: ReadonlySet<string> = new Set(fusions().map((name) => `op:${name}`));
@@ -30,9 +30,14 @@ export function predictionOf(name: string, batchSize = 128, ampDtype: AmpDtype =
   return predictionGraph({ model: createModel(name), size, batchSize, normalisation, ampDtype });
 }
 
+function graphOf(name: string, mode: (typeof modes)[number]): Graph {
+  if (mode === 'inference') return predictionOf(name);
+  return mode === 'training' ? trainingOf(name) : trainingOf(name, 'float16');
+}
+
 /** One line per node: `layer1.0.conv1.conv2d_relu = conv2d_relu(layer1.0, …)`. */
 export function fusedText(name: string, mode: (typeof modes)[number]): string {
-  const { nodes } = fuse(mode === 'training' ? trainingOf(name) : predictionOf(name), everything, ['logits']);
+  const { nodes } = fuse(graphOf(name, mode), everything, ['logits']);
   const list = (values: readonly { readonly name: string }[]) => values.map((value) => value.name).join(', ');
   return nodes.map(({ op, inputs, outputs }) => `${list(outputs)} = ${op}(${list(inputs)})\n`).join('');
 }

@@ -28,7 +28,9 @@ std::vector<Candidate> candidates(const GraphPlanner& planner, const Convolution
 
 std::unique_ptr<Plan> build(const GraphPlanner& planner, const Convolution& c, const Candidate& candidate) {
   auto plan = planner.build(candidate);
-  return plan ? std::make_unique<OperandPlan>(std::move(*plan), uids(c), outputs_of(c)) : nullptr;
+  if (!plan) return nullptr;
+  const Spare spare{spare_uids(c), static_cast<size_t>(c.x[1]) * sizeof(float)};
+  return std::make_unique<OperandPlan>(std::move(*plan), uids(c), outputs_of(c), spare);
 }
 
 }  // namespace node_cudnn::cuda

@@ -129,7 +129,12 @@ void OperandPlan::run(cudaStream_t, const Arguments& a) {
   std::vector<Binding> bindings;
   for (size_t i = 0; i < uids_.size(); ++i)
     bindings.push_back({uids_[i], i < inputs ? a.inputs[i] : a.outputs[i - inputs]});
-  plan_.run(bindings, a.workspace);
+  auto* rest = static_cast<std::byte*>(a.workspace);
+  for (const int64_t uid : spare_.uids) {
+    bindings.push_back({uid, rest});
+    rest += align(spare_.bytes);
+  }
+  plan_.run(bindings, rest);
 }
 
 GraphPlanner::GraphPlanner(const CudnnFunctions& cudnn, const std::string& device_json)

@@ -11,6 +11,7 @@
 
 #include "backend/cuda/libraries.h"
 #include "backend/cuda/libraries/cudnn.h"
+#include "program/memory.h"
 
 namespace node_cudnn::cuda {
 
@@ -59,19 +60,26 @@ class GraphPlan {
   Descriptor plan_;
 };
 
+// What a plan writes and nobody reads: each lies in the workspace.
+struct Spare {
+  std::vector<int64_t> uids;
+  size_t bytes = 0;  // of each
+};
+
 // A plan whose operands are those of the node, in its order; the last `outputs` of the uids are its outputs.
 class OperandPlan final : public Plan {
  public:
-  OperandPlan(GraphPlan plan, std::vector<int64_t> uids, size_t outputs)
-      : plan_(std::move(plan)), uids_(std::move(uids)), outputs_(outputs) {}
+  OperandPlan(GraphPlan plan, std::vector<int64_t> uids, size_t outputs, Spare spare = {})
+      : plan_(std::move(plan)), uids_(std::move(uids)), outputs_(outputs), spare_(std::move(spare)) {}
 
-  size_t workspace_bytes() const override { return plan_.workspace_bytes(); }
+  size_t workspace_bytes() const override { return spare_.uids.size() * align(spare_.bytes) + plan_.workspace_bytes(); }
   void run(cudaStream_t stream, const Arguments& arguments) override;  // the handle knows the stream
 
  private:
   GraphPlan plan_;
   std::vector<int64_t> uids_;
   size_t outputs_;
+  Spare spare_;
 };
 
 class GraphPlanner {

@@ -12,8 +12,19 @@ enum Uid : int64_t {
   uid_residual = 'r',
   uid_sum = 's',
   uid_total = 't',
-  uid_square_total = 'q'
+  uid_square_total = 'q',
+  uid_gradient = 'g',
+  uid_weight = 'm',
+  uid_shift = 'n',
+  uid_mean = 'o',
+  uid_invstd = 'p',
+  uid_dweight = 'u',
+  uid_dbias = 'v',
+  uid_spare = 'z'
 };
+
+// Of the i-th value inside a graph; `uid` is that of a value at its border.
+int64_t inner(int64_t uid, size_t i) { return uid + 256 * static_cast<int64_t>(i + 1); }
 
 Descriptor geometry(const CudnnFunctions& cudnn, const Convolution& c) {
   const std::array<int64_t, 2> before = {c.padding[0], c.padding[1]}, after = {c.padding[2], c.padding[3]};
@@ -98,9 +109,46 @@ Descriptor sum_up(const CudnnFunctions& cudnn, const Convolution& c, const Descr
   return std::move(made.finalize());
 }
 
+// The gradient behind the mask of relu(bn(x)), and the sums over it that the gradient of bn is made of.
+std::vector<Descriptor> masked_gradient(const CudnnFunctions& cudnn, const Convolution& c) {
+  const auto channels = [&](int64_t uid) { return tensor(cudnn, uid, DType::float32, {1, c.x[1], 1, 1}); };
+  const Descriptor x = tensor(cudnn, uid_x, c.dtype, c.x), masked = tensor(cudnn, uid_gradient, c.dtype, c.x);
+  const Descriptor weight = channels(uid_weight), mean = channels(uid_mean), invstd = channels(uid_invstd);
+  const Descriptor sum = tensor(cudnn, inner(uid_gradient, 0), DType::float32, c.x, true);
+  std::vector<Descriptor> made{
+      convolve(cudnn, c, sum, tensor(cudnn, uid_w, c.dtype, c.w), tensor(cudnn, uid_y, c.dtype, c.y))};
+  Descriptor normalised = x;
+  const Pointwise parts[] = {{CUDNN_POINTWISE_SUB, mean},
+                             {CUDNN_POINTWISE_MUL, invstd},
+                             {CUDNN_POINTWISE_MUL, weight},
+                             {CUDNN_POINTWISE_ADD, channels(uid_shift)}};
+  for (const auto& [mode, operand] : parts) {
+    const Descriptor next = tensor(cudnn, inner(uid_x, made.size()), DType::float32, c.x, true);
+    made.push_back(pointwise(cudnn, mode, normalised, operand, next));
+    normalised = next;
+  }
+  made.push_back(relu_gradient(cudnn, sum, normalised, masked));
+  const std::vector<int64_t> spare = spare_uids(c);
+  Descriptor sums(cudnn, CUDNN_BACKEND_OPERATION_BN_BWD_WEIGHTS_DESCRIPTOR);
+  sums.set(CUDNN_ATTR_OPERATION_BN_BWD_WEIGHTS_MATH_PREC, CUDNN_TYPE_DATA_TYPE, CUDNN_DATA_FLOAT)
+      .set(CUDNN_ATTR_OPERATION_BN_BWD_WEIGHTS_MEAN_DESC, mean)
+      .set(CUDNN_ATTR_OPERATION_BN_BWD_WEIGHTS_INVSTD_DESC, invstd)
+      .set(CUDNN_ATTR_OPERATION_BN_BWD_WEIGHTS_BN_SCALE_DESC, weight)
+      .set(CUDNN_ATTR_OPERATION_BN_BWD_WEIGHTS_X_DESC, x)
+      .set(CUDNN_ATTR_OPERATION_BN_BWD_WEIGHTS_DY_DESC, masked)
+      .set(CUDNN_ATTR_OPERATION_BN_BWD_WEIGHTS_DBN_SCALE_DESC, channels(uid_dweight))
+      .set(CUDNN_ATTR_OPERATION_BN_BWD_WEIGHTS_DBN_BIAS_DESC, channels(uid_dbias))
+      .set(CUDNN_ATTR_OPERATION_BN_BWD_WEIGHTS_EQ_DY_SCALE_DESC, channels(spare[0]))
+      .set(CUDNN_ATTR_OPERATION_BN_BWD_WEIGHTS_EQ_X_SCALE_DESC, channels(spare[1]))
+      .set(CUDNN_ATTR_OPERATION_BN_BWD_WEIGHTS_EQ_BIAS, channels(spare[2]));
+  made.push_back(std::move(sums.finalize()));
+  return made;
+}
+
 }  // namespace
 
 std::vector<Descriptor> operations(const CudnnFunctions& cudnn, const Convolution& c) {
+  if (c.pass == Pass::dgrad && c.statistics) return masked_gradient(cudnn, c);
   const auto type_of = [&](Pass writer) { return c.pass == writer ? c.result : c.dtype; };
   const Descriptor x = tensor(cudnn, uid_x, type_of(Pass::dgrad), c.x);
   const Descriptor w = tensor(cudnn, uid_w, type_of(Pass::wgrad), c.w);
@@ -109,7 +157,7 @@ std::vector<Descriptor> operations(const CudnnFunctions& cudnn, const Convolutio
   const std::vector<Pointwise> parts = epilogue(cudnn, c);
   if (parts.empty()) return {convolve(cudnn, c, x, w, y)};
   const auto after = [&](size_t i) {  // what stands behind the first i parts
-    return i == parts.size() ? y : tensor(cudnn, uid_sum + 256 * static_cast<int64_t>(i), DType::float32, c.y, true);
+    return i == parts.size() ? y : tensor(cudnn, inner(uid_sum, i), DType::float32, c.y, true);
   };
   Descriptor sum = after(0);
   std::vector<Descriptor> made{convolve(cudnn, c, x, w, sum)};
@@ -122,6 +170,8 @@ std::vector<Descriptor> operations(const CudnnFunctions& cudnn, const Convolutio
 }
 
 std::vector<int64_t> uids(const Convolution& c) {
+  if (c.pass == Pass::dgrad && c.statistics)
+    return {uid_y, uid_w, uid_x, uid_weight, uid_shift, uid_mean, uid_invstd, uid_gradient, uid_dweight, uid_dbias};
   if (c.pass == Pass::dgrad) return {uid_y, uid_w, uid_x};
   if (c.pass == Pass::wgrad) return {uid_x, uid_y, uid_w};
   std::vector<int64_t> found{uid_x, uid_w};
@@ -133,5 +183,10 @@ std::vector<int64_t> uids(const Convolution& c) {
 }
 
 size_t outputs_of(const Convolution& c) { return c.statistics ? 3 : 1; }
+
+std::vector<int64_t> spare_uids(const Convolution& c) {
+  if (c.pass != Pass::dgrad || !c.statistics) return {};
+  return {inner(uid_spare, 0), inner(uid_spare, 1), inner(uid_spare, 2)};
+}
 
 }  // namespace node_cudnn::cuda

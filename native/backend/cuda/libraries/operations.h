@@ -11,4 +11,7 @@ std::vector<Descriptor> operations(const CudnnFunctions& cudnn, const Convolutio
 std::vector<int64_t> uids(const Convolution& c);
 size_t outputs_of(const Convolution& c);
 
+// Of float32 per channel of x: what an engine writes, and nobody reads.
+std::vector<int64_t> spare_uids(const Convolution& c);
+
 }  // namespace node_cudnn::cuda
