@@ -2,6 +2,7 @@
 // the test on the simulated device that must find it: plain, with blocks and threads shuffled, or under a sanitizer.
 import { fusedKernels } from './fusion.ts';
 import { cudaOps, type Mutant, type Tests } from './mutant.ts';
+import { slicedKernels } from './slices.ts';
 
 const folder = 'native/backend/cuda';
 const ops = cudaOps(
@@ -245,4 +246,5 @@ export const kernels: readonly Mutant[] = [
   ...steps,
   ...float16,
   ...fusedKernels,
+  ...slicedKernels,
 ];

@@ -3,6 +3,7 @@ import { fusion } from './fusion.ts';
 import { layers } from './layers.ts';
 import { lossScale } from './loss-scale.ts';
 import { cpuOps, file, goldens, gradients, type Mutant } from './mutant.ts';
+import { slices } from './slices.ts';
 
 const cpu: readonly Mutant[] = [
   {
@@ -383,6 +384,7 @@ export const mutants: readonly Mutant[] = [
   ...fusion,
   ...lossScale,
   ...program,
+  ...slices,
   ...typescript,
   ...pictures,
 ];

@@ -4,6 +4,7 @@
 
 #include "backend/cpu/kernel.h"
 #include "backend/cpu/ops.h"
+#include "backend/slices.h"
 
 namespace node_cudnn::cpu {
 namespace {
@@ -58,10 +59,6 @@ Prepared move(const Cpu& cpu, const std::vector<Layout>& inputs, const Layout& y
   if (pieces.empty()) return prepared("in place", [](const Arguments&) {});
   return dtype == DType::bfloat16 ? move<uint16_t>(cpu, inputs, y, pieces, implementation)
                                   : move<uint32_t>(cpu, inputs, y, pieces, implementation);
-}
-
-bool lies_inside(const Graph& graph, int part, int whole) {
-  return graph.values[static_cast<size_t>(part)].whole == whole;
 }
 
 }  // namespace

@@ -1,20 +1,14 @@
 #include "backend/cpu/slices.h"
 
-#include <algorithm>
-#include <map>
-
 #include "backend/cpu/winograd.h"
+#include "backend/slices.h"
 
 namespace node_cudnn::cpu {
 namespace {
 
-// By op, where images lie apart: numbers of the inputs and outputs that may have gaps.
-struct Operands {
-  std::vector<size_t> inputs, outputs;
-};
-
-const std::map<std::string, Operands>& gap_table() {
-  static const std::map<std::string, Operands> table = {
+// Where images lie apart.
+const SliceTable& table() {
+  static const SliceTable table = {
       {"add", {{0, 1}, {0}}},
       {"avg_pool2d", {{0}, {0}}},
       {"avg_pool2d_grad", {{0}, {0}}},
@@ -39,13 +33,6 @@ const std::map<std::string, Operands>& gap_table() {
   return table;
 }
 
-// Whether all places of a value among `values` are in `allowed`.
-bool are_allowed(const std::vector<int>& values, int value, const std::vector<size_t>& allowed) {
-  for (size_t i = 0; i < values.size(); ++i)
-    if (values[i] == value && std::find(allowed.begin(), allowed.end(), i) == allowed.end()) return false;
-  return true;
-}
-
 std::vector<int64_t> gaps_of(const Graph& graph, const std::vector<int>& values) {
   std::vector<int64_t> gaps;
   for (int value : values) {
@@ -68,16 +55,14 @@ std::optional<size_t> offset_in(const Cpu& cpu, const ValueType& whole, const Va
 bool takes_slice(const Cpu& cpu, const Graph& graph, const Node& node, int value) {
   if (graph.values[static_cast<size_t>(value)].type.shape[0] == 1) return true;
   if (node.op == "conv2d_relu" && !winograd_serves_conv2d(cpu, graph, node)) return false;
-  const auto entry = gap_table().find(node.op);
-  return entry != gap_table().end() && are_allowed(node.inputs, value, entry->second.inputs) &&
-         are_allowed(node.outputs, value, entry->second.outputs);
+  return are_listed(table(), node, value);
 }
 
 int64_t gap_of(const Graph& graph, int value) {
-  const Value& part = graph.values.at(static_cast<size_t>(value));
-  if (part.whole < 0) return 0;
-  const Shape &shape = part.type.shape, &whole = graph.values.at(static_cast<size_t>(part.whole)).type.shape;
-  return (whole[1] - shape[1]) * shape[2] * shape[3];
+  const int64_t others = other_channels(graph, value);
+  if (others == 0) return 0;
+  const Shape& shape = graph.values[static_cast<size_t>(value)].type.shape;
+  return others * shape[2] * shape[3];
 }
 
 Gaps::Gaps(const Graph& graph, const Node& node)

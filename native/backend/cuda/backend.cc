@@ -9,6 +9,7 @@
 #include "backend/cuda/layout.h"
 #include "backend/cuda/libraries.h"
 #include "backend/cuda/ops.h"
+#include "backend/cuda/slices.h"
 #include "backend/cuda/step.h"
 #include "backend/cuda/transfer.h"
 #include "program/error.h"
@@ -165,6 +166,12 @@ class CudaBackend final : public Backend {
       throw std::runtime_error(message(graph, node, error));
     }
   }
+
+  std::optional<size_t> offset_in(const ValueType& whole, const ValueType& part, int64_t first) const override {
+    return cuda::offset_in(whole, part, first);
+  }
+
+  bool takes_slice(const Graph&, const Node& node, int value) const override { return cuda::takes_slice(node, value); }
 
   size_t available() const override {
     size_t free = 0, total = 0;

@@ -1,5 +1,6 @@
 #include "backend/cuda/batch_norm.h"
 #include "backend/cuda/ops.h"
+#include "backend/cuda/slices.h"
 
 namespace node_cudnn::cuda {
 
@@ -74,6 +75,7 @@ Prepared prepare_training(Cuda& cuda, const Graph& graph, const Node& node, Tail
   if (summed) expect_channel_inputs(graph, node, 3 + residual, dims.c, {"sum", "square_sum"});
   expect_type("y", output_type(graph, node, 0), x);
   expect_channel_outputs(graph, node, 1, dims.c, {"mean", "invstd", "running_mean", "running_var"});
+  const int64_t gap = other_channels(graph, node.outputs[0]);
   InPlace in_place{{0, 0}};
   if (residual) in_place.emplace_back(0, 1);
   return with_tail(tail, [&]<Tail t>(std::integral_constant<Tail, t>) {
@@ -92,9 +94,10 @@ Prepared prepare_training(Cuda& cuda, const Graph& graph, const Node& node, Tail
                        input<float>(a, 3 + residual), input<float>(a, 4 + residual));
               else
                 reduce_columns<V, Moments>(cuda, columns, Measure<T>{input<T>(a, 0)}, finish, a.workspace);
-              map_columns<V>(cuda, columns,
-                             Normalise<T, t>{input<T>(a, 0), residual ? input<T>(a, 1) : nullptr, output<T>(a, 0), mean,
-                                             invstd, input<float>(a, 1 + residual), input<float>(a, 2 + residual), -1});
+              map_columns<V>(
+                  cuda, columns,
+                  Normalise<T, t>{input<T>(a, 0), residual ? input<T>(a, 1) : nullptr, output<T>(a, 0), mean, invstd,
+                                  input<float>(a, 1 + residual), input<float>(a, 2 + residual), -1, gap});
             },
             summed ? size_t{0} : partial_bytes<Moments>(columns), in_place);
       });

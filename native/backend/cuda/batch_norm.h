@@ -51,6 +51,7 @@ struct Normalise {
   T* y;
   const float *mean, *spread, *weight, *bias;
   float epsilon;  // `spread` is a variance where this is not negative, else an inverse deviation
+  int64_t gap;    // between the pixels of y
 
   __device__ float invstd(float value) const { return epsilon < 0 ? value : 1.0f / sqrtf(value + epsilon); }
 
@@ -59,10 +60,10 @@ struct Normalise {
     auto scale = load_channels<V>(weight, channel);
     const auto centre = load_channels<V>(mean, channel), shift = load_channels<V>(bias, channel);
     for (int k = 0; k < V; ++k) scale.at[k] *= invstd(spread[channel + k]);
-    return [=, *this](int64_t offset) {
-      const auto values = load<V>(x + offset);
+    return [=, *this](Place at) {
+      const auto values = load<V>(x + at);
       Vector<T, V> added = {};
-      if constexpr (tail == Tail::add_relu) added = load<V>(residual + offset);
+      if constexpr (tail == Tail::add_relu) added = load<V>(residual + at);
       Vector<T, V> result;
       for (int k = 0; k < V; ++k) {
         float value = fmaf(to_float(values.at[k]) - centre.at[k], scale.at[k], shift.at[k]);
@@ -70,7 +71,7 @@ struct Normalise {
         if constexpr (tail != Tail::none) value = value < 0 ? 0 : value;  // a NaN stays
         result.at[k] = from_float<T>(value);
       }
-      store(y + offset, result);
+      store(y + at.within(gap), result);
     };
   }
 };

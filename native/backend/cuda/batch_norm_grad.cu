@@ -1,5 +1,6 @@
 #include "backend/cuda/batch_norm.h"
 #include "backend/cuda/ops.h"
+#include "backend/cuda/slices.h"
 
 namespace node_cudnn::cuda {
 namespace {
@@ -10,6 +11,7 @@ template <class T, Tail tail>
 struct Incoming {
   const T *dy, *x, *y;
   const float *weight, *bias, *mean, *invstd;
+  int64_t gap;  // between the pixels of dy
 
   template <int V>
   struct Column {
@@ -24,10 +26,10 @@ struct Incoming {
           weight(load_channels<V>(given.weight, channel)) {
       if constexpr (tail == Tail::relu) bias = load_channels<V>(given.bias, channel);
     }
-    __device__ void read(int64_t offset) {
-      dy = load<V>(in.dy + offset);
-      x = load<V>(in.x + offset);
-      if constexpr (tail == Tail::add_relu) y = load<V>(in.y + offset);
+    __device__ void read(Place at) {
+      dy = load<V>(in.dy + at.within(in.gap));
+      x = load<V>(in.x + at);
+      if constexpr (tail == Tail::add_relu) y = load<V>(in.y + at);
     }
     __device__ float centred(int k) const { return to_float(x.at[k]) - mean.at[k]; }
     __device__ float normalised(int k) const { return centred(k) * invstd.at[k]; }
@@ -46,15 +48,14 @@ struct SumGradients {
 
   template <int V>
   __device__ auto column(int64_t channel) const {
-    return
-        [c = typename Incoming<T, tail>::template Column<V>(in, channel)](int64_t offset, GradientSums* sums) mutable {
-          c.read(offset);
-          for (int k = 0; k < V; ++k) {
-            const float gradient = c.gradient(k);
-            sums[k].dbias += gradient;
-            sums[k].dweight += gradient * c.normalised(k);
-          }
-        };
+    return [c = typename Incoming<T, tail>::template Column<V>(in, channel)](Place at, GradientSums* sums) mutable {
+      c.read(at);
+      for (int k = 0; k < V; ++k) {
+        const float gradient = c.gradient(k);
+        sums[k].dbias += gradient;
+        sums[k].dweight += gradient * c.normalised(k);
+      }
+    };
   }
 };
 
@@ -75,27 +76,28 @@ struct InputGradient {
       offset_of.at[k] /= rows;
       scale.at[k] = own.weight.at[k] * own.invstd.at[k];
     }
-    return [=, c = own, dx = dx, dresidual = dresidual](int64_t offset) mutable {
-      c.read(offset);
+    return [=, c = own, dx = dx, dresidual = dresidual](Place at) mutable {
+      c.read(at);
       Vector<T, V> result, masked;
       for (int k = 0; k < V; ++k) {
         const float gradient = c.gradient(k);
         result.at[k] = from_float<T>((gradient - offset_of.at[k] - c.normalised(k) * slope.at[k]) * scale.at[k]);
         masked.at[k] = from_float<T>(gradient);
       }
-      store(dx + offset, result);
-      if constexpr (tail == Tail::add_relu) store(dresidual + offset, masked);
+      store(dx + at, result);
+      if constexpr (tail == Tail::add_relu) store(dresidual + at, masked);
     };
   }
 };
 
 template <class T, Tail tail>
-Incoming<T, tail> incoming(const Arguments& a) {
+Incoming<T, tail> incoming(const Arguments& a, int64_t gap) {
   const T *dy = input<T>(a, 0), *x = input<T>(a, 1);
   const auto channel = [&](size_t i) { return input<float>(a, i); };
-  if constexpr (tail == Tail::relu) return {dy, x, nullptr, channel(2), channel(3), channel(4), channel(5)};
-  if constexpr (tail == Tail::add_relu) return {dy, x, input<T>(a, 2), channel(3), nullptr, channel(4), channel(5)};
-  return {dy, x, nullptr, channel(2), nullptr, channel(3), channel(4)};
+  if constexpr (tail == Tail::relu) return {dy, x, nullptr, channel(2), channel(3), channel(4), channel(5), gap};
+  if constexpr (tail == Tail::add_relu)
+    return {dy, x, input<T>(a, 2), channel(3), nullptr, channel(4), channel(5), gap};
+  return {dy, x, nullptr, channel(2), nullptr, channel(3), channel(4), gap};
 }
 
 Dims expect_gradient(const Graph& graph, const Node& node, Tail tail) {
@@ -118,6 +120,7 @@ Dims expect_gradient(const Graph& graph, const Node& node, Tail tail) {
 Prepared prepare_gradient(Cuda& cuda, const Graph& graph, const Node& node, Tail tail) {
   const Dims dims = expect_gradient(graph, node, tail);
   const bool add = tail == Tail::add_relu;
+  const int64_t gap = other_channels(graph, node.inputs[0]);
   InPlace in_place{{0, 0}, {0, 1}};
   if (add) in_place = {{1, 0}, {0, 1}, {0, 2}, {0, 0}, {1, 1}, {1, 2}};
   return with_tail(tail, [&]<Tail t>(std::integral_constant<Tail, t>) {
@@ -127,7 +130,7 @@ Prepared prepare_gradient(Cuda& cuda, const Graph& graph, const Node& node, Tail
         return prepared(
             "cuda",
             [=, &cuda](const Arguments& a) {
-              const auto in = incoming<T, t>(a);
+              const auto in = incoming<T, t>(a, gap);
               float *dweight = output<float>(a, add ? 2 : 1), *dbias = output<float>(a, add ? 3 : 2);
               reduce_columns<V, GradientSums>(cuda, columns, SumGradients<T, t>{in}, StoreGradientSums{dweight, dbias},
                                               a.workspace);

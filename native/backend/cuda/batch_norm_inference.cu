@@ -1,5 +1,6 @@
 #include "backend/cuda/batch_norm.h"
 #include "backend/cuda/ops.h"
+#include "backend/cuda/slices.h"
 
 namespace node_cudnn::cuda {
 namespace {
@@ -13,6 +14,7 @@ Prepared prepare_inference(Cuda& cuda, const Graph& graph, const Node& node, Tai
   if (residual) expect_type("residual", input_type(graph, node, 1), x);
   expect_channel_inputs(graph, node, 1 + residual, dims.c, {"weight", "bias", "running_mean", "running_var"});
   expect_type("y", output_type(graph, node, 0), x);
+  const int64_t gap = other_channels(graph, node.outputs[0]);
   InPlace in_place{{0, 0}};
   if (residual) in_place.emplace_back(0, 1);
   return with_tail(tail, [&]<Tail t>(std::integral_constant<Tail, t>) {
@@ -25,7 +27,7 @@ Prepared prepare_inference(Cuda& cuda, const Graph& graph, const Node& node, Tai
               const auto channel = [&](size_t i) { return input<float>(a, i + residual); };
               map_columns<V>(cuda, columns,
                              Normalise<T, t>{input<T>(a, 0), residual ? input<T>(a, 1) : nullptr, output<T>(a, 0),
-                                             channel(3), channel(4), channel(1), channel(2), epsilon});
+                                             channel(3), channel(4), channel(1), channel(2), epsilon, gap});
             },
             0, in_place);
       });
@@ -39,14 +41,15 @@ struct FrozenSums {
   const T *dy, *x;
   const float *mean, *variance;
   float epsilon;
+  int64_t gap;  // between the pixels of dy
 
   template <int V>
   __device__ auto column(int64_t channel) const {
     const auto centre = load_channels<V>(mean, channel);
     auto invstd = load_channels<V>(variance, channel);
     for (int k = 0; k < V; ++k) invstd.at[k] = 1.0f / sqrtf(invstd.at[k] + epsilon);
-    return [=, dy = dy, x = x](int64_t offset, GradientSums* sums) {
-      const auto gradient = load<V>(dy + offset), values = load<V>(x + offset);
+    return [=, dy = dy, x = x, gap = gap](Place at, GradientSums* sums) {
+      const auto gradient = load<V>(dy + at.within(gap)), values = load<V>(x + at);
       for (int k = 0; k < V; ++k) {
         sums[k].dbias += to_float(gradient.at[k]);
         sums[k].dweight += to_float(gradient.at[k]) * ((to_float(values.at[k]) - centre.at[k]) * invstd.at[k]);
@@ -61,15 +64,16 @@ struct FrozenInputGradient {
   T* dx;
   const float *weight, *variance;
   float epsilon;
+  int64_t gap;  // between the pixels of dy
 
   template <int V>
   __device__ auto column(int64_t channel) const {
     auto scale = load_channels<V>(weight, channel);
     for (int k = 0; k < V; ++k) scale.at[k] *= 1.0f / sqrtf(variance[channel + k] + epsilon);
-    return [=, dy = dy, dx = dx](int64_t offset) {
-      auto values = load<V>(dy + offset);
+    return [=, dy = dy, dx = dx, gap = gap](Place at) {
+      auto values = load<V>(dy + at.within(gap));
       for (int k = 0; k < V; ++k) values.at[k] = from_float<T>(to_float(values.at[k]) * scale.at[k]);
-      store(dx + offset, values);
+      store(dx + at, values);
     };
   }
 };
@@ -95,6 +99,7 @@ Prepared prepare_batch_norm_inference_grad(Cuda& cuda, const Graph& graph, const
   expect_type("dx", output_type(graph, node, 0), x);
   expect_channel_inputs(graph, node, 2, dims.c, {"weight", "running_mean", "running_var"});
   expect_channel_outputs(graph, node, 1, dims.c, {"dweight", "dbias"});
+  const int64_t gap = other_channels(graph, node.inputs[0]);
   return with_float(x.dtype, [&]<class T>(std::type_identity<T>) {
     return with_vector<T>(dims.c, [&]<int V>(std::integral_constant<int, V>) {
       const Columns columns = make_columns(cuda, dims.pixels(), dims.c, V);
@@ -103,9 +108,9 @@ Prepared prepare_batch_norm_inference_grad(Cuda& cuda, const Graph& graph, const
           [=, &cuda](const Arguments& a) {
             const T *dy = input<T>(a, 0), *values = input<T>(a, 1);
             const float *weight = input<float>(a, 2), *mean = input<float>(a, 3), *variance = input<float>(a, 4);
-            reduce_columns<V, GradientSums>(cuda, columns, FrozenSums<T>{dy, values, mean, variance, epsilon},
+            reduce_columns<V, GradientSums>(cuda, columns, FrozenSums<T>{dy, values, mean, variance, epsilon, gap},
                                             StoreGradientSums{output<float>(a, 1), output<float>(a, 2)}, a.workspace);
-            map_columns<V>(cuda, columns, FrozenInputGradient<T>{dy, output<T>(a, 0), weight, variance, epsilon});
+            map_columns<V>(cuda, columns, FrozenInputGradient<T>{dy, output<T>(a, 0), weight, variance, epsilon, gap});
           },
           partial_bytes<GradientSums>(columns), {{0, 0}, {0, 1}});
     });

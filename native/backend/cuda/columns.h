@@ -34,13 +34,21 @@ __device__ inline int64_t column_channel(int vector) {
 __device__ inline int64_t first_row() { return int64_t{blockIdx.y} * blockDim.y + threadIdx.y; }
 __device__ inline int64_t row_stride() { return int64_t{gridDim.y} * blockDim.y; }
 
-// column = f.column<V>(channel) keeps what belongs to the channels; column(offset) does one vector of one row.
+// The first of V neighbours, in a matrix whose rows lie without gaps and in one whose rows are `gap` elements apart.
+struct Place {
+  int64_t offset, row;
+
+  __device__ operator int64_t() const { return offset; }
+  __device__ int64_t within(int64_t gap) const { return offset + row * gap; }
+};
+
+// column = f.column<V>(channel) keeps what belongs to the channels; column(place) does one vector of one row.
 template <int V, class F>
 __global__ void __launch_bounds__(block_threads) map_columns_kernel(F f, int64_t rows, int64_t channels) {
   const int64_t channel = column_channel(V);
   if (channel >= channels) return;
   auto column = f.template column<V>(channel);
-  for (int64_t row = first_row(); row < rows; row += row_stride()) column(row * channels + channel);
+  for (int64_t row = first_row(); row < rows; row += row_stride()) column(Place{row * channels + channel, row});
 }
 
 template <int V, class F>
@@ -48,7 +56,7 @@ void map_columns(const Cuda& cuda, const Columns& c, F f) {
   launch(map_columns_kernel<V, F>, c.grid, c.block, 0, cuda.stream, f, c.rows, c.channels);
 }
 
-// State has merge(const State&) and starts empty; column(offset, states) takes one vector of one row into V states.
+// State has merge(const State&) and starts empty; column(place, states) takes one vector of one row into V states.
 template <int V, class State, class F>
 __global__ void __launch_bounds__(block_threads)
     reduce_columns_kernel(F f, int64_t rows, int64_t channels, State* partial) {
@@ -57,7 +65,8 @@ __global__ void __launch_bounds__(block_threads)
   const int64_t channel = column_channel(V);
   if (channel < channels) {
     auto column = f.template column<V>(channel);
-    for (int64_t row = first_row(); row < rows; row += row_stride()) column(row * channels + channel, states);
+    for (int64_t row = first_row(); row < rows; row += row_stride())
+      column(Place{row * channels + channel, row}, states);
   }
   const unsigned across = blockDim.x;
   const auto slot = [&](unsigned y, int k) -> State& { return shared[(y * V + k) * across + threadIdx.x]; };

@@ -1,6 +1,7 @@
 #include "backend/cuda/kernel.h"
 #include "backend/cuda/launch.h"
 #include "backend/cuda/ops.h"
+#include "backend/cuda/slices.h"
 
 namespace node_cudnn::cuda {
 namespace {
@@ -16,8 +17,9 @@ __global__ void __launch_bounds__(block_threads) copy_channels_kernel(int64_t co
   }
 }
 
-// One stretch of channels within both images.
+// One stretch of channels within both images, of that input.
 struct Stretch {
+  size_t input;
   int64_t pixels, channels, from_begin, from_stride, to_begin, to_stride;
 };
 
@@ -29,6 +31,11 @@ void copy(const Cuda& cuda, const Stretch& s, const T* from, T* to) {
     launch(copy_channels_kernel<V, T>, blocks_for(cuda, count), block_threads, 0, cuda.stream, count, s.channels,
            from + s.from_begin, s.from_stride, to + s.to_begin, s.to_stride);
   });
+}
+
+std::string implementation(size_t copied, size_t of) {
+  if (copied == 0) return "in place";
+  return copied == of ? "cuda" : "cuda, " + std::to_string(of - copied) + " of " + std::to_string(of) + " in place";
 }
 
 }  // namespace
@@ -44,13 +51,14 @@ Prepared prepare_concat(Cuda& cuda, const Graph& graph, const Node& node) {
     const ValueType& x = input_type(graph, node, i);
     const Dims in = expect_activation("x", x);
     expect_type("x", x, {y.dtype, Format::activation, {out.n, in.c, out.h, out.w}});
-    stretches.push_back({out.pixels(), in.c, 0, in.c, begin, out.c});
+    if (!lies_inside(graph, node.inputs[i], node.outputs[0]))
+      stretches.push_back({i, out.pixels(), in.c, 0, in.c, begin, out.c});
     begin += in.c;
   }
   expect(begin == out.c, "y must have the channels of all inputs, " + std::to_string(begin));
   return with_float(y.dtype, [&]<class T>(std::type_identity<T>) {
-    return prepared("cuda", [&cuda, stretches](const Arguments& a) {
-      for (size_t i = 0; i < stretches.size(); ++i) copy(cuda, stretches[i], input<T>(a, i), output<T>(a, 0));
+    return prepared(implementation(stretches.size(), node.inputs.size()), [&cuda, stretches](const Arguments& a) {
+      for (const Stretch& s : stretches) copy(cuda, s, input<T>(a, s.input), output<T>(a, 0));
     });
   });
 }
@@ -62,7 +70,8 @@ Prepared prepare_slice_channels(Cuda& cuda, const Graph& graph, const Node& node
   expect_type("y", y, {x.dtype, Format::activation, {in.n, out.c, in.h, in.w}});
   const int64_t begin = expect_integer(node, "begin", 0);
   expect(begin + out.c <= in.c, "the slice must end within the channels of x");
-  const Stretch stretch{in.pixels(), out.c, begin, in.c, 0, out.c};
+  if (lies_inside(graph, node.outputs[0], node.inputs[0])) return prepared("in place", [](const Arguments&) {});
+  const Stretch stretch{0, in.pixels(), out.c, begin, in.c, 0, out.c};
   return with_float(x.dtype, [&]<class T>(std::type_identity<T>) {
     return prepared("cuda",
                     [&cuda, stretch](const Arguments& a) { copy(cuda, stretch, input<T>(a, 0), output<T>(a, 0)); });

@@ -2,8 +2,8 @@
 // input's place: a thread reads all its elements before it writes the first.
 #pragma once
 
-#include "backend/cuda/kernel.h"
-#include "backend/cuda/launch.h"
+#include "backend/cuda/columns.h"
+#include "backend/cuda/slices.h"
 
 namespace node_cudnn::cuda {
 
@@ -41,6 +41,49 @@ void map(const Cuda& cuda, F f, int64_t count, Y* y, const X*... x) {
          x...);
 }
 
+// The same where pixels lie apart: of y, and of every input.
+template <class F, class T, size_t inputs>
+struct MapPixels {
+  F f;
+  T* y;
+  const T* x[inputs];
+  int64_t y_gap, x_gaps[inputs];
+
+  template <int V>
+  __device__ auto column(int64_t) const {
+    return [*this](Place at) {
+      const auto apply = [&]<size_t... i>(std::index_sequence<i...>) {
+        const auto combine = [&](const auto&... given) {
+          Vector<T, V> result;
+          for (int k = 0; k < V; ++k) result.at[k] = from_float<T>(f(to_float(given.at[k])...));
+          return result;
+        };
+        store(y + at.within(y_gap), combine(load<V>(x[i] + at.within(x_gaps[i]))...));
+      };
+      apply(std::make_index_sequence<inputs>{});
+    };
+  }
+};
+
+template <size_t inputs, class F>
+Prepared prepare_map_pixels(Cuda& cuda, const Graph& graph, const Node& node, F f) {
+  const ValueType& x = input_type(graph, node, 0);
+  const Dims dims = expect_activation("input", x);
+  return with_float(x.dtype, [&]<class T>(std::type_identity<T>) {
+    return with_vector<T>(dims.c, [&]<int V>(std::integral_constant<int, V>) {
+      MapPixels<F, T, inputs> pixels{f, nullptr, {}, other_channels(graph, node.outputs[0]), {}};
+      for (size_t i = 0; i < inputs; ++i) pixels.x_gaps[i] = other_channels(graph, node.inputs[i]);
+      const auto run = [&cuda, pixels, columns = make_columns(cuda, dims.pixels(), dims.c, V)](const Arguments& a) {
+        auto given = pixels;
+        given.y = output<T>(a, 0);
+        for (size_t i = 0; i < inputs; ++i) given.x[i] = input<T>(a, i);
+        map_columns<V>(cuda, columns, given);
+      };
+      return prepared("cuda", run);
+    });
+  });
+}
+
 // A node all of whose values have one type, computed element by element.
 template <size_t inputs, class F>
 Prepared prepare_map(Cuda& cuda, const Graph& graph, const Node& node, F f) {
@@ -53,6 +96,7 @@ Prepared prepare_map(Cuda& cuda, const Graph& graph, const Node& node, F f) {
     in_place.emplace_back(0, static_cast<int>(i));
   }
   expect_type("output", output_type(graph, node, 0), x);
+  if (has_slices(graph, node)) return prepare_map_pixels<inputs>(cuda, graph, node, f);
   return with_float(x.dtype, [&]<class T>(std::type_identity<T>) {
     const auto run = [&cuda, f, count = elements(x.shape)](const Arguments& a) {
       const auto apply = [&]<size_t... i>(std::index_sequence<i...>) {

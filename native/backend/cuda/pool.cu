@@ -1,6 +1,7 @@
 #include "backend/cuda/kernel.h"
 #include "backend/cuda/launch.h"
 #include "backend/cuda/ops.h"
+#include "backend/cuda/slices.h"
 #include "backend/cuda/window.h"
 
 namespace node_cudnn::cuda {
@@ -39,9 +40,10 @@ struct Pool {
   int images, channels;
   PoolAxis h, w;
   bool count_padding;
+  int64_t distance;  // between the pixels of y, or dy; those of all else lie without gaps
 
   __device__ int64_t x_at(int n, int i, int j) const { return ((int64_t{n} * h.in + i) * w.in + j) * channels; }
-  __device__ int64_t y_at(int n, int i, int j) const { return ((int64_t{n} * h.out + i) * w.out + j) * channels; }
+  __device__ int64_t pixel(int n, int i, int j) const { return (int64_t{n} * h.out + i) * w.out + j; }
   // 1 for a window without any tap, whose sum is 0.
   __device__ float divisor(int i, int j) const {
     const int taps = h.count(i, count_padding) * w.count(j, count_padding);
@@ -93,8 +95,8 @@ __global__ void __launch_bounds__(block_threads) max_pool_kernel(Pool g, const T
       result.at[k] = from_float<T>(best[k]);
       taps.at[k] = static_cast<I>(tap[k] < 0 ? 0 : tap[k]);
     }
-    store(y + g.y_at(n, i, j) + channel, result);
-    store(index + g.y_at(n, i, j) + channel, taps);
+    store(y + g.pixel(n, i, j) * g.distance + channel, result);
+    store(index + g.pixel(n, i, j) * g.channels + channel, taps);
   });
 }
 
@@ -105,9 +107,9 @@ struct FromMaximum {
   const I* index;
 
   template <int V>
-  __device__ void add(const Pool&, int64_t offset, int, int, int tap, float* sums) const {
-    const auto gradient = load<V>(dy + offset);
-    const auto taps = load<V>(index + offset);
+  __device__ void add(const Pool& g, int64_t pixel, int channel, int, int, int tap, float* sums) const {
+    const auto gradient = load<V>(dy + pixel * g.distance + channel);
+    const auto taps = load<V>(index + pixel * g.channels + channel);
     for (int k = 0; k < V; ++k) sums[k] += taps.at[k] == tap ? to_float(gradient.at[k]) : 0;
   }
 };
@@ -117,8 +119,8 @@ struct FromAverage {
   const T* dy;
 
   template <int V>
-  __device__ void add(const Pool& g, int64_t offset, int i, int j, int, float* sums) const {
-    const auto gradient = load<V>(dy + offset);
+  __device__ void add(const Pool& g, int64_t pixel, int channel, int i, int j, int, float* sums) const {
+    const auto gradient = load<V>(dy + pixel * g.distance + channel);
     const float divisor = g.divisor(i, j);
     for (int k = 0; k < V; ++k) sums[k] += to_float(gradient.at[k]) / divisor;
   }
@@ -135,7 +137,7 @@ __global__ void __launch_bounds__(block_threads) pool_grad_kernel(Pool g, From f
       for (int j = g.w.first_output(column); g.w.reaches(j, column); ++j) {
         const int kj = g.w.tap(j, column);
         if (kj < 0) continue;
-        from.template add<V>(g, g.y_at(n, i, j) + channel, i, j, ki * g.w.kernel + kj, sums);
+        from.template add<V>(g, g.pixel(n, i, j), channel, i, j, ki * g.w.kernel + kj, sums);
       }
     }
     Vector<T, V> result;
@@ -161,7 +163,7 @@ __global__ void __launch_bounds__(block_threads) avg_pool_kernel(Pool g, const T
     const float divisor = g.divisor(i, j);
     Vector<T, V> result;
     for (int k = 0; k < V; ++k) result.at[k] = from_float<T>(sums[k] / divisor);
-    store(y + g.y_at(n, i, j) + channel, result);
+    store(y + g.pixel(n, i, j) * g.distance + channel, result);
   });
 }
 
@@ -201,7 +203,18 @@ Pool make_pool(const Node& node, const ValueType& x, const ValueType& y) {
   expect_output_size("height", window.h);
   expect_output_size("width", window.w);
   expect(int64_t{in.w} * in.c < (int64_t{1} << 31), "a row of the image is too large");
-  return {static_cast<int>(in.n), static_cast<int>(in.c), narrow("height", window.h), narrow("width", window.w), false};
+  return {static_cast<int>(in.n),
+          static_cast<int>(in.c),
+          narrow("height", window.h),
+          narrow("width", window.w),
+          false,
+          in.c};
+}
+
+// `y` is y, or dy.
+Pool apart(Pool g, const Graph& graph, int y) {
+  g.distance += other_channels(graph, y);
+  return g;
 }
 
 Pool make_average(const Node& node, const ValueType& x, const ValueType& y) {
@@ -233,7 +246,7 @@ Prepared with_pixels(const ValueType& x, Function&& f) {
 Prepared prepare_max_pool2d(Cuda& cuda, const Graph& graph, const Node& node) {
   expect_counts(node, 1, 2);
   const ValueType &x = input_type(graph, node, 0), &y = output_type(graph, node, 0);
-  const Pool g = make_pool(node, x, y);
+  const Pool g = apart(make_pool(node, x, y), graph, node.outputs[0]);
   return with_index(g, output_type(graph, node, 1), y, [&]<class I>(std::type_identity<I>) {
     return with_pixels(x, [&]<class T, int V>(std::type_identity<T>, std::integral_constant<int, V>) {
       return prepared("cuda", [=, &cuda](const Arguments& a) {
@@ -247,7 +260,7 @@ Prepared prepare_max_pool2d(Cuda& cuda, const Graph& graph, const Node& node) {
 Prepared prepare_max_pool2d_grad(Cuda& cuda, const Graph& graph, const Node& node) {
   expect_counts(node, 2, 1);
   const ValueType &dy = input_type(graph, node, 0), &dx = output_type(graph, node, 0);
-  const Pool g = make_pool(node, dx, dy);
+  const Pool g = apart(make_pool(node, dx, dy), graph, node.inputs[0]);
   return with_index(g, input_type(graph, node, 1), dy, [&]<class I>(std::type_identity<I>) {
     return with_pixels(dx, [&]<class T, int V>(std::type_identity<T>, std::integral_constant<int, V>) {
       return prepared("cuda", [=, &cuda](const Arguments& a) {
@@ -260,7 +273,7 @@ Prepared prepare_max_pool2d_grad(Cuda& cuda, const Graph& graph, const Node& nod
 
 Prepared prepare_avg_pool2d(Cuda& cuda, const Graph& graph, const Node& node) {
   const ValueType &x = input_type(graph, node, 0), &y = output_type(graph, node, 0);
-  const Pool g = make_average(node, x, y);
+  const Pool g = apart(make_average(node, x, y), graph, node.outputs[0]);
   return with_pixels(x, [&]<class T, int V>(std::type_identity<T>, std::integral_constant<int, V>) {
     return prepared("cuda", [=, &cuda](const Arguments& a) {
       launch(avg_pool_kernel<V, T>, pixel_grid(g, g.h.out, g.w.out, V), block_threads, 0, cuda.stream, g,
@@ -271,7 +284,7 @@ Prepared prepare_avg_pool2d(Cuda& cuda, const Graph& graph, const Node& node) {
 
 Prepared prepare_avg_pool2d_grad(Cuda& cuda, const Graph& graph, const Node& node) {
   const ValueType &dy = input_type(graph, node, 0), &dx = output_type(graph, node, 0);
-  const Pool g = make_average(node, dx, dy);
+  const Pool g = apart(make_average(node, dx, dy), graph, node.inputs[0]);
   return with_pixels(dx, [&]<class T, int V>(std::type_identity<T>, std::integral_constant<int, V>) {
     return prepared("cuda", [=, &cuda](const Arguments& a) {
       launch(pool_grad_kernel<V, T, FromAverage<T>>, pixel_grid(g, g.h.in, g.w.in, V), block_threads, 0, cuda.stream, g,
