@@ -151,6 +151,7 @@ export interface NativeDeviceOptions {
   readonly deterministic?: boolean;
   readonly tf32?: boolean;
   readonly measureEngines?: boolean;
+  readonly compiledEngines?: 'never' | 'timed' | 'always';
   readonly libraries?: string;
   readonly engineCache?: string;
 }

@@ -39,13 +39,26 @@ export interface DeviceOptions {
   readonly tf32?: boolean;
   /** CUDA: time the engines that cuDNN and cuBLASLt propose (default); else take the first. */
   readonly measureEngines?: boolean;
+  /**
+   * CUDA: engines that cuDNN compiles at run time, a second each, for batch norm and pooling: 'never' (default); 'timed': one
+   * takes the place of a kernel of ours where it is faster; 'always': wherever there is one.
+   */
+  readonly compiledEngines?: 'never' | 'timed' | 'always';
   /** CUDA: the folder of cuDNN and cuBLASLt; default: searched, see docs/cuda.md. */
   readonly libraries?: string;
   /** CUDA: the folder where measured choices are kept; default: ~/.cache/node-cudnn. */
   readonly engineCache?: string;
 }
 
-const deviceOptions = ['threads', 'deterministic', 'tf32', 'measureEngines', 'libraries', 'engineCache'];
+const deviceOptions = [
+  'threads',
+  'deterministic',
+  'tf32',
+  'measureEngines',
+  'compiledEngines',
+  'libraries',
+  'engineCache',
+];
 
 /** A machine that runs programs: 'cpu', 'reference' or 'cuda:N'. */
 export class Device {

@@ -39,17 +39,21 @@ struct Prepared {
   std::vector<std::pair<int, int>> in_place;  // (output index, input index) pairs that may share one address
 };
 
+// Engines that cuDNN compiles at run time for what kernels of ours compute as well.
+enum class CompiledEngines : uint8_t { never, timed, always };
+
 struct BackendOptions {
   int threads = 0;   // 0: as many as physical cores
   int ordinal = 0;   // which device of its kind, for cuda:N
   std::string kind;  // "cpu", "cuda"
 
   // Of CUDA.
-  bool deterministic = false;   // equal runs give equal bits
-  bool tf32 = false;            // float32 products may round their operands to tf32
-  bool measure_engines = true;  // else the library's first proposal is taken
-  std::string libraries;        // the folder of cuDNN and cuBLASLt; empty: searched for
-  std::string engine_cache;     // the folder where measured choices are kept; empty: the user's cache
+  bool deterministic = false;                                 // equal runs give equal bits
+  bool tf32 = false;                                          // float32 products may round their operands to tf32
+  bool measure_engines = true;                                // else the library's first proposal is taken
+  CompiledEngines compiled_engines = CompiledEngines::never;  // timed: where one is faster; always: where there is one
+  std::string libraries;                                      // the folder of cuDNN and cuBLASLt; empty: searched for
+  std::string engine_cache;  // the folder where measured choices are kept; empty: the user's cache
 };
 
 class Backend {
@@ -102,8 +106,8 @@ inline std::vector<double> Backend::time(const std::vector<std::function<void()>
 }
 
 // The only symbol that a plug-in exports. The version changes whenever this header or program/graph.h does.
-constexpr int backend_version = 2;
-constexpr const char* backend_factory_name = "node_cudnn_backend_v2";
+constexpr int backend_version = 3;
+constexpr const char* backend_factory_name = "node_cudnn_backend_v3";
 using BackendFactory = Backend* (*)(const BackendOptions&);
 
 }  // namespace node_cudnn

@@ -27,6 +27,17 @@ void read_text(Napi::Object options, const char* name, std::string& target) {
   if (!value.IsUndefined()) target = text(value, std::string("options.") + name);
 }
 
+CompiledEngines read_compiled_engines(Napi::Object options, CompiledEngines otherwise) {
+  const Napi::Value value = options.Get("compiledEngines");
+  if (value.IsUndefined()) return otherwise;
+  const std::string given = value.IsString() ? value.As<Napi::String>().Utf8Value() : "";
+  if (given == "never") return CompiledEngines::never;
+  if (given == "timed") return CompiledEngines::timed;
+  if (given == "always") return CompiledEngines::always;
+  throw Error(ErrorCode::argument,
+              "options.compiledEngines: expected 'never', 'timed' or 'always', got " + show(value));
+}
+
 BackendOptions read_options(Napi::Value name, Napi::Value value) {
   BackendOptions options = parse_device_name(text(name, "the device's name"), read_threads(value));
   if (value.IsUndefined()) return options;
@@ -34,6 +45,7 @@ BackendOptions read_options(Napi::Value name, Napi::Value value) {
   read_flag(given, "deterministic", options.deterministic);
   read_flag(given, "tf32", options.tf32);
   read_flag(given, "measureEngines", options.measure_engines);
+  options.compiled_engines = read_compiled_engines(given, options.compiled_engines);
   read_text(given, "libraries", options.libraries);
   read_text(given, "engineCache", options.engine_cache);
   return options;

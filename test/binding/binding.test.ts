@@ -67,6 +67,8 @@ describe('openDevice', () => {
     ['deterministic', 1, 'true or false'],
     ['tf32', 'yes', 'true or false'],
     ['measureEngines', null, 'true or false'],
+    ['compiledEngines', 'sometimes', "'never', 'timed' or 'always'"],
+    ['compiledEngines', true, "'never', 'timed' or 'always'"],
     ['libraries', 3, 'a string'],
     ['engineCache', {}, 'a string'],
   ])('%s: %s', async (name, value, expected) => {

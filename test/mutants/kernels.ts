@@ -16,6 +16,7 @@ const races: Tests = {
 };
 const transfers: Tests = { file: 'test/cuda/transfer.test.ts', simulation: {} };
 const padded: Tests = { file: 'test/cuda/padded.test.ts', names: 'float32', simulation: {} };
+const besides: Tests = { file: 'test/cuda/beside.test.ts', names: 'float32|stay', simulation: {} };
 const replays: Tests = { file: 'test/cuda/replay.test.ts', simulation: {} };
 
 const barriers: readonly Mutant[] = [
@@ -198,6 +199,20 @@ const steps: readonly Mutant[] = [
     find: 'source[row * from + channel]',
     replace: 'source[row * to + channel]',
     tests: padded,
+  },
+  {
+    bug: 'behind a plan, running variances are those of the batch, not of what it was drawn from',
+    file: `${folder}/batch_norm.cu`,
+    find: 'variance * rows / (rows - 1)',
+    replace: 'variance',
+    tests: besides,
+  },
+  {
+    bug: 'a plan takes channels of which cuDNN has nothing',
+    file: `${folder}/beside.cc`,
+    find: 'channels % 8 == 0',
+    replace: 'channels % 4 == 0',
+    tests: besides,
   },
   {
     bug: 'captured steps are never given back',

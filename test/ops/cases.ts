@@ -43,7 +43,7 @@ export const poolings: readonly Pooling[] = [
   { x: [2, 16, 9, 9], kernel: [2, 2], stride: [3, 3] },
 ];
 
-function poolingCases({ x, kernel, ceil = false, countIncludePad = false, ...window }: Pooling): OpCase[] {
+export function poolingCases({ x, kernel, ceil = false, countIncludePad = false, ...window }: Pooling): OpCase[] {
   const { stride = kernel, padding = [0, 0, 0, 0], dilation = [1, 1] } = window;
   const attributes = { kernel, stride, padding, dilation };
   const size = outputSize(x, { kernel, stride, padding, dilation }, ceil);
@@ -60,7 +60,7 @@ function poolingCases({ x, kernel, ceil = false, countIncludePad = false, ...win
   ];
 }
 
-function normCases(x: Size): OpCase[] {
+export function normCases(x: Size): OpCase[] {
   const c = S(x[1]);
   const channel = { weight: positive(c), bias: c };
   const saved = { mean: drawn(c, (random) => random.normal() / 8), invstd: positive(c) };

@@ -244,7 +244,7 @@ Backend* open(const BackendOptions& options) {
 
 }  // namespace node_cudnn::cuda
 
-extern "C" __attribute__((visibility("default"))) node_cudnn::Backend* node_cudnn_backend_v2(
+extern "C" __attribute__((visibility("default"))) node_cudnn::Backend* node_cudnn_backend_v3(
     const node_cudnn::BackendOptions& options) {
   return node_cudnn::cuda::open(options);
 }

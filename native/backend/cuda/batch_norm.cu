@@ -1,4 +1,5 @@
 #include "backend/cuda/batch_norm.h"
+#include "backend/cuda/beside.h"
 #include "backend/cuda/ops.h"
 #include "backend/cuda/slices.h"
 
@@ -52,6 +53,12 @@ struct StoreStatistics {
     blend(running_mean + channel, moments.mean);
     blend(running_var + channel, moments.squares / (rows - 1));
   }
+  // Where a plan has left mean and invstd.
+  __device__ void blend_kept(int64_t channel) const {
+    const float spread = 1.0f / invstd[channel], variance = fmaxf(fmaf(spread, spread, -epsilon), 0);
+    blend(running_mean + channel, mean[channel]);
+    blend(running_var + channel, variance * rows / (rows - 1));
+  }
   __device__ void blend(float* running, float batch) const { *running = (1 - momentum) * *running + momentum * batch; }
 };
 
@@ -62,6 +69,40 @@ __global__ void __launch_bounds__(block_threads)
     finish(channel, {finish.rows, mean, fmaxf(fmaf(-mean, sum[channel], square_sum[channel]), 0)});
   }
 }
+
+__global__ void __launch_bounds__(block_threads) blend_kernel(StoreStatistics kept, int64_t channels) {
+  for (int64_t channel = thread_index(); channel < channels; channel += thread_count()) kept.blend_kept(channel);
+}
+
+StoreStatistics statistics(const Arguments& a, int64_t rows, float epsilon, float momentum) {
+  return {output<float>(a, 1),
+          output<float>(a, 2),
+          output<float>(a, 3),
+          output<float>(a, 4),
+          static_cast<float>(rows),
+          epsilon,
+          momentum};
+}
+
+// A plan of cuDNN's, and the running statistics: how cuDNN would weigh a batch's variance is nowhere said.
+class Blended final : public Plan {
+ public:
+  Blended(Cuda& cuda, std::unique_ptr<Plan> plan, const Dims& dims, float epsilon, float momentum)
+      : cuda_(cuda), plan_(std::move(plan)), dims_(dims), epsilon_(epsilon), momentum_(momentum) {}
+
+  void run(cudaStream_t stream, const Arguments& a) override {
+    plan_->run(stream, a);
+    launch(blend_kernel, blocks_for(cuda_, dims_.c), block_threads, 0, stream,
+           statistics(a, dims_.pixels(), epsilon_, momentum_), dims_.c);
+  }
+  size_t workspace_bytes() const override { return plan_->workspace_bytes(); }
+
+ private:
+  Cuda& cuda_;
+  std::unique_ptr<Plan> plan_;
+  Dims dims_;
+  float epsilon_, momentum_;
+};
 
 Prepared prepare_training(Cuda& cuda, const Graph& graph, const Node& node, Tail tail, bool summed = false) {
   const size_t residual = tail == Tail::add_relu ? 1 : 0;
@@ -78,30 +119,33 @@ Prepared prepare_training(Cuda& cuda, const Graph& graph, const Node& node, Tail
   const int64_t gap = other_channels(graph, node.outputs[0]);
   InPlace in_place{{0, 0}};
   if (residual) in_place.emplace_back(0, 1);
-  return with_tail(tail, [&]<Tail t>(std::integral_constant<Tail, t>) {
+  Prepared own = with_tail(tail, [&]<Tail t>(std::integral_constant<Tail, t>) {
     return with_float(x.dtype, [&]<class T>(std::type_identity<T>) {
       return with_vector<T>(dims.c, [&]<int V>(std::integral_constant<int, V>) {
         const Columns columns = make_columns(cuda, dims.pixels(), dims.c, V);
         return prepared(
             "cuda",
             [=, &cuda](const Arguments& a) {
-              float *mean = output<float>(a, 1), *invstd = output<float>(a, 2);
-              const StoreStatistics finish{
-                  mean,    invstd,  output<float>(a, 3), output<float>(a, 4), static_cast<float>(columns.rows),
-                  epsilon, momentum};
+              const StoreStatistics finish = statistics(a, columns.rows, epsilon, momentum);
               if (summed)
                 launch(finish_sums_kernel, blocks_for(cuda, dims.c), block_threads, 0, cuda.stream, finish, dims.c,
                        input<float>(a, 3 + residual), input<float>(a, 4 + residual));
               else
                 reduce_columns<V, Moments>(cuda, columns, Measure<T>{input<T>(a, 0)}, finish, a.workspace);
-              map_columns<V>(
-                  cuda, columns,
-                  Normalise<T, t>{input<T>(a, 0), residual ? input<T>(a, 1) : nullptr, output<T>(a, 0), mean, invstd,
-                                  input<float>(a, 1 + residual), input<float>(a, 2 + residual), -1, gap});
+              map_columns<V>(cuda, columns,
+                             Normalise<T, t>{input<T>(a, 0), residual ? input<T>(a, 1) : nullptr, output<T>(a, 0),
+                                             finish.mean, finish.invstd, input<float>(a, 1 + residual),
+                                             input<float>(a, 2 + residual), -1, gap});
             },
             summed ? size_t{0} : partial_bytes<Moments>(columns), in_place);
       });
     });
+  });
+  if (summed) return own;
+  const Normalization normalization{
+      false, x.dtype, {dims.n, dims.c, dims.h, dims.w}, residual != 0, tail != Tail::none, epsilon};
+  return beside(cuda, graph, node, normalization, std::move(own), [=, &cuda](std::unique_ptr<Plan> plan) {
+    return std::make_unique<Blended>(cuda, std::move(plan), dims, epsilon, momentum);
   });
 }
 

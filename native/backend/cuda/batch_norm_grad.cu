@@ -1,4 +1,5 @@
 #include "backend/cuda/batch_norm.h"
+#include "backend/cuda/beside.h"
 #include "backend/cuda/ops.h"
 #include "backend/cuda/slices.h"
 
@@ -123,8 +124,9 @@ Prepared prepare_gradient(Cuda& cuda, const Graph& graph, const Node& node, Tail
   const int64_t gap = other_channels(graph, node.inputs[0]);
   InPlace in_place{{0, 0}, {0, 1}};
   if (add) in_place = {{1, 0}, {0, 1}, {0, 2}, {0, 0}, {1, 1}, {1, 2}};
-  return with_tail(tail, [&]<Tail t>(std::integral_constant<Tail, t>) {
-    return with_float(input_type(graph, node, 1).dtype, [&]<class T>(std::type_identity<T>) {
+  const DType dtype = input_type(graph, node, 1).dtype;
+  Prepared own = with_tail(tail, [&]<Tail t>(std::integral_constant<Tail, t>) {
+    return with_float(dtype, [&]<class T>(std::type_identity<T>) {
       return with_vector<T>(dims.c, [&]<int V>(std::integral_constant<int, V>) {
         const Columns columns = make_columns(cuda, dims.pixels(), dims.c, V);
         return prepared(
@@ -142,6 +144,8 @@ Prepared prepare_gradient(Cuda& cuda, const Graph& graph, const Node& node, Tail
       });
     });
   });
+  const Normalization normalization{true, dtype, {dims.n, dims.c, dims.h, dims.w}, add, tail != Tail::none};
+  return beside(cuda, graph, node, normalization, std::move(own));
 }
 
 }  // namespace

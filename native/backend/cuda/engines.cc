@@ -1,5 +1,6 @@
 #include "backend/cuda/engines.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
@@ -16,6 +17,8 @@ namespace {
 
 constexpr size_t workspace_limit = size_t{256} << 20;  // more is taken only where nothing else serves
 constexpr int compiled_candidates = 4;                 // each takes about a second to compile
+constexpr size_t compiled_beside_own = 2;              // as many where a kernel of ours does it as well
+constexpr const char* own_kernel = "own kernel";       // as a choice that is kept
 
 const char* name_of(Pass pass) { return pass == Pass::forward ? "forward" : pass == Pass::dgrad ? "dgrad" : "wgrad"; }
 
@@ -67,6 +70,22 @@ OperandBytes operand_bytes(const Convolution& c) {
 OperandBytes operand_bytes(const Product& p) {
   const int64_t x[] = {p.n, p.in}, w[] = {p.out, p.in}, y[] = {p.n, p.out};
   return operand_bytes(p.pass, p.dtype, p.result, x, w, y, p.bias);
+}
+
+OperandBytes operand_bytes(const Normalization& n) {
+  const size_t map = bytes_of(n.dtype, n.x), channels = static_cast<size_t>(n.x[1]) * sizeof(float);
+  const size_t maps = (n.backward ? 2 : 1) + (n.residual ? 1 : 0), results = n.backward && n.residual ? 2 : 1;
+  OperandBytes bytes{std::vector<size_t>(maps, map), std::vector<size_t>(results, map)};
+  bytes.inputs.resize(maps + 4, channels);                         // or one fewer
+  bytes.outputs.resize(results + (n.backward ? 2 : 4), channels);  // running statistics too
+  return bytes;
+}
+
+OperandBytes operand_bytes(const Pooling& p) {
+  const size_t x = bytes_of(p.dtype, p.x), y = bytes_of(p.dtype, p.y), index = bytes_of(DType::uint8, p.y);
+  OperandBytes bytes = p.backward ? OperandBytes{{y}, {x}} : OperandBytes{{x}, {y}};
+  if (p.maximum) (p.backward ? bytes.inputs : bytes.outputs).push_back(index);
+  return bytes;
 }
 
 // A plan that adds to the outputs behind its first.
@@ -134,6 +153,17 @@ std::string describe(const Product& p) {
          (p.bias ? " bias" : "") + (p.tf32 ? " tf32" : "");
 }
 
+std::string describe(const Normalization& n) {
+  return std::string("batch_norm ") + (n.backward ? "backward " : "forward ") + name_of(n.dtype) + " x " +
+         numbers(n.x) + (n.residual ? " residual" : "") + (n.relu ? " relu" : "");
+}
+
+std::string describe(const Pooling& p) {
+  return std::string(p.maximum ? "max_pool2d " : "avg_pool2d ") + (p.backward ? "backward " : "forward ") +
+         name_of(p.dtype) + " x " + numbers(p.x) + " y " + numbers(p.y) + " kernel " + numbers(p.kernel) + " stride " +
+         numbers(p.stride) + " padding " + numbers(p.padding) + (p.count_padding ? " counted" : "");
+}
+
 EngineCache::EngineCache(const std::filesystem::path& folder, const std::string& signature) {
   if (folder.empty()) return;
   file_ = folder / ("engines-" + hash(signature) + ".txt");
@@ -165,6 +195,9 @@ void EngineCache::keep(const std::string& problem, const std::string& candidate)
 Engines::Engines(Cuda& cuda, const BackendOptions& options)
     : cuda_(cuda),
       measure_(options.measure_engines && !options.deterministic),  // two measurements may choose differently
+      compiled_(options.deterministic || (options.compiled_engines == CompiledEngines::timed && !measure_)
+                    ? CompiledEngines::never
+                    : options.compiled_engines),
       cache_(options.engine_cache.empty() ? user_cache() : std::filesystem::path(options.engine_cache),
              signature(cuda)) {}
 
@@ -226,7 +259,45 @@ Engines::Choice Engines::fastest(const Problem& problem, const std::vector<Candi
   return best;
 }
 
+template <class Problem>
+Engines::Choice Engines::instead_for(Plan& own, const Problem& problem, const Completion& complete) {
+  if (compiled_ == CompiledEngines::never) return {};
+  const bool timed = compiled_ == CompiledEngines::timed;
+  const std::string key = describe(problem), known = timed ? cache_.find(key) : "";
+  if (known == own_kernel) return {};
+  const auto make = [&](const Candidate& candidate) -> Choice {
+    auto plan = build(*cuda_.libraries, problem, candidate);
+    if (!plan || plan->workspace_bytes() > workspace_limit) return {};
+    return {complete ? complete(std::move(plan)) : std::move(plan), candidate.name};
+  };
+  std::vector<Candidate> candidates = cuda_.libraries->candidates(problem);
+  for (const Candidate& candidate : candidates) {
+    if (timed && candidate.name != known) continue;
+    if (Choice choice = make(candidate); choice.plan) return choice;
+  }
+  if (!timed) return {};
+  candidates.resize(std::min(candidates.size(), compiled_beside_own));
+  Choice best{nullptr, own_kernel};
+  try {
+    const OperandBytes bytes = operand_bytes(problem);
+    Stopwatch stopwatch(cuda_, bytes.inputs, bytes.outputs);
+    float least = stopwatch.milliseconds(own);
+    for (const Candidate& candidate : candidates) {
+      Choice choice = make(candidate);
+      const float time = choice.plan ? stopwatch.milliseconds(*choice.plan) : least;
+      if (time >= least) continue;
+      least = time;
+      best = std::move(choice);
+    }
+  } catch (const std::bad_alloc&) {  // no room to measure: the best so far serves
+  }
+  cache_.keep(key, best.name);
+  return best;
+}
+
 template Engines::Choice Engines::choose_for(const Convolution&, const Alternative&);
 template Engines::Choice Engines::choose_for(const Product&, const Alternative&);
+template Engines::Choice Engines::instead_for(Plan&, const Normalization&, const Completion&);
+template Engines::Choice Engines::instead_for(Plan&, const Pooling&, const Completion&);
 
 }  // namespace node_cudnn::cuda

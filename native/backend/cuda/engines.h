@@ -14,6 +14,8 @@ namespace node_cudnn::cuda {
 // A problem as one line: the key of its choice.
 std::string describe(const Convolution& convolution);
 std::string describe(const Product& product);
+std::string describe(const Normalization& normalization);
+std::string describe(const Pooling& pooling);
 
 class EngineCache {
  public:
@@ -39,13 +41,25 @@ class Engines {
   // A way that is not the library's own: tried beside its proposals, and taken where they do not serve.
   using Alternative = std::function<Choice()>;
 
+  // What a plan of the library's lacks to be the whole node.
+  using Completion = std::function<std::unique_ptr<Plan>(std::unique_ptr<Plan>)>;
+
   Engines(Cuda& cuda, const BackendOptions& options);
   Choice choose(const Convolution& convolution, const Alternative& alternative = {}) {
     return choose_for(convolution, alternative);
   }
   Choice choose(const Product& product) { return choose_for(product, {}); }
+  // The plan to be taken in the place of a kernel of ours; none where that stays.
+  Choice instead_of(Plan& own, const Normalization& normalization, const Completion& complete) {
+    return instead_for(own, normalization, complete);
+  }
+  Choice instead_of(Plan& own, const Pooling& pooling, const Completion& complete) {
+    return instead_for(own, pooling, complete);
+  }
 
  private:
+  template <class Problem>
+  Choice instead_for(Plan& own, const Problem& problem, const Completion& complete);
   template <class Problem>
   Choice choose_for(const Problem& problem, const Alternative& alternative);
   template <class Problem>
@@ -55,6 +69,7 @@ class Engines {
 
   Cuda& cuda_;
   bool measure_;
+  CompiledEngines compiled_;
   EngineCache cache_;
 };
 

@@ -59,6 +59,18 @@ struct Normalization {
   float epsilon = 0;  // forward; given to a plan when it runs, so that it is no part of what a choice depends on
 };
 
+// Operands and outputs: x -> y, [index]; dy, [index] -> dx. A maximum has an index, uint8: i · kw + j of the first in
+// its window. Every window of y begins and ends inside the padded picture.
+struct Pooling {
+  bool backward;
+  bool maximum;  // else the average
+  DType dtype;
+  std::array<int64_t, 4> x, y;
+  std::array<int64_t, 2> kernel, stride;
+  std::array<int64_t, 4> padding;  // top, left, bottom, right
+  bool count_padding;              // in an average
+};
+
 // One way to compute a node, ready to be launched any number of times.
 class Plan {
  public:
@@ -82,10 +94,12 @@ class Libraries {
   // Best first, by the library's own judgement; empty where it has no way.
   virtual std::vector<Candidate> candidates(const Convolution& convolution) = 0;
   virtual std::vector<Candidate> candidates(const Normalization& normalization) = 0;
+  virtual std::vector<Candidate> candidates(const Pooling& pooling) = 0;
   virtual std::vector<Candidate> candidates(const Product& product) = 0;
   // nullptr where the candidate turns out not to serve.
   virtual std::unique_ptr<Plan> build(const Convolution& convolution, const Candidate& candidate) = 0;
   virtual std::unique_ptr<Plan> build(const Normalization& normalization, const Candidate& candidate) = 0;
+  virtual std::unique_ptr<Plan> build(const Pooling& pooling, const Candidate& candidate) = 0;
   virtual std::unique_ptr<Plan> build(const Product& product, const Candidate& candidate) = 0;
 };
 

@@ -1,3 +1,6 @@
+#include <optional>
+
+#include "backend/cuda/beside.h"
 #include "backend/cuda/kernel.h"
 #include "backend/cuda/launch.h"
 #include "backend/cuda/ops.h"
@@ -241,13 +244,39 @@ Prepared with_pixels(const ValueType& x, Function&& f) {
   });
 }
 
+// How far beyond the picture the last window reaches: the padding, or in ceil mode more.
+int64_t reach_after(const PoolAxis& a) {
+  return std::max<int64_t>(a.after, int64_t{a.out - 1} * a.stride + a.kernel - a.in - a.before);
+}
+
+// The same as a problem of cuDNN's, which knows no dilation and counts no window's part beyond the padding.
+std::optional<Pooling> pooling(const Pool& g, DType dtype, bool backward, bool maximum) {
+  const int64_t bottom = reach_after(g.h), right = reach_after(g.w);
+  const bool reaches_beyond = bottom > g.h.after || right > g.w.after;
+  if (g.h.dilation != 1 || g.w.dilation != 1 || (g.count_padding && reaches_beyond)) return {};
+  if (maximum && g.h.kernel > 256 / g.w.kernel) return {};
+  return Pooling{.backward = backward,
+                 .maximum = maximum,
+                 .dtype = dtype,
+                 .x = {g.images, g.channels, g.h.in, g.w.in},
+                 .y = {g.images, g.channels, g.h.out, g.w.out},
+                 .kernel = {g.h.kernel, g.w.kernel},
+                 .stride = {g.h.stride, g.w.stride},
+                 .padding = {g.h.before, g.w.before, bottom, right},
+                 .count_padding = g.count_padding};
+}
+
+Prepared beside(Cuda& cuda, const Graph& graph, const Node& node, const std::optional<Pooling>& problem, Prepared own) {
+  return problem ? cuda::beside(cuda, graph, node, *problem, std::move(own)) : std::move(own);
+}
+
 }  // namespace
 
 Prepared prepare_max_pool2d(Cuda& cuda, const Graph& graph, const Node& node) {
   expect_counts(node, 1, 2);
   const ValueType &x = input_type(graph, node, 0), &y = output_type(graph, node, 0);
   const Pool g = apart(make_pool(node, x, y), graph, node.outputs[0]);
-  return with_index(g, output_type(graph, node, 1), y, [&]<class I>(std::type_identity<I>) {
+  Prepared own = with_index(g, output_type(graph, node, 1), y, [&]<class I>(std::type_identity<I>) {
     return with_pixels(x, [&]<class T, int V>(std::type_identity<T>, std::integral_constant<int, V>) {
       return prepared("cuda", [=, &cuda](const Arguments& a) {
         launch(max_pool_kernel<V, T, I>, pixel_grid(g, g.h.out, g.w.out, V), block_threads, 0, cuda.stream, g,
@@ -255,13 +284,14 @@ Prepared prepare_max_pool2d(Cuda& cuda, const Graph& graph, const Node& node) {
       });
     });
   });
+  return beside(cuda, graph, node, pooling(g, x.dtype, false, true), std::move(own));
 }
 
 Prepared prepare_max_pool2d_grad(Cuda& cuda, const Graph& graph, const Node& node) {
   expect_counts(node, 2, 1);
   const ValueType &dy = input_type(graph, node, 0), &dx = output_type(graph, node, 0);
   const Pool g = apart(make_pool(node, dx, dy), graph, node.inputs[0]);
-  return with_index(g, input_type(graph, node, 1), dy, [&]<class I>(std::type_identity<I>) {
+  Prepared own = with_index(g, input_type(graph, node, 1), dy, [&]<class I>(std::type_identity<I>) {
     return with_pixels(dx, [&]<class T, int V>(std::type_identity<T>, std::integral_constant<int, V>) {
       return prepared("cuda", [=, &cuda](const Arguments& a) {
         launch(pool_grad_kernel<V, T, FromMaximum<T, I>>, pixel_grid(g, g.h.in, g.w.in, V), block_threads, 0,
@@ -269,28 +299,31 @@ Prepared prepare_max_pool2d_grad(Cuda& cuda, const Graph& graph, const Node& nod
       });
     });
   });
+  return beside(cuda, graph, node, pooling(g, dx.dtype, true, true), std::move(own));
 }
 
 Prepared prepare_avg_pool2d(Cuda& cuda, const Graph& graph, const Node& node) {
   const ValueType &x = input_type(graph, node, 0), &y = output_type(graph, node, 0);
   const Pool g = apart(make_average(node, x, y), graph, node.outputs[0]);
-  return with_pixels(x, [&]<class T, int V>(std::type_identity<T>, std::integral_constant<int, V>) {
+  Prepared own = with_pixels(x, [&]<class T, int V>(std::type_identity<T>, std::integral_constant<int, V>) {
     return prepared("cuda", [=, &cuda](const Arguments& a) {
       launch(avg_pool_kernel<V, T>, pixel_grid(g, g.h.out, g.w.out, V), block_threads, 0, cuda.stream, g,
              input<T>(a, 0), output<T>(a, 0));
     });
   });
+  return beside(cuda, graph, node, pooling(g, x.dtype, false, false), std::move(own));
 }
 
 Prepared prepare_avg_pool2d_grad(Cuda& cuda, const Graph& graph, const Node& node) {
   const ValueType &dy = input_type(graph, node, 0), &dx = output_type(graph, node, 0);
   const Pool g = apart(make_average(node, dx, dy), graph, node.inputs[0]);
-  return with_pixels(dx, [&]<class T, int V>(std::type_identity<T>, std::integral_constant<int, V>) {
+  Prepared own = with_pixels(dx, [&]<class T, int V>(std::type_identity<T>, std::integral_constant<int, V>) {
     return prepared("cuda", [=, &cuda](const Arguments& a) {
       launch(pool_grad_kernel<V, T, FromAverage<T>>, pixel_grid(g, g.h.in, g.w.in, V), block_threads, 0, cuda.stream, g,
              FromAverage<T>{input<T>(a, 0)}, output<T>(a, 0));
     });
   });
+  return beside(cuda, graph, node, pooling(g, dx.dtype, true, false), std::move(own));
 }
 
 }  // namespace node_cudnn::cuda

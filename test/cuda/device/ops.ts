@@ -15,11 +15,15 @@ interface Mode {
   /** Relative to the largest magnitude of an output: sums of up to a few thousand terms in another order. */
   readonly tolerance: number;
   readonly tf32?: boolean;
+  readonly compiledEngines?: 'always';
   readonly includes: (opCase: OpCase) => boolean;
 }
 
 /** Of the libraries, which may round operands to tf32. */
 const isProduct = ({ nodes }: OpCase) => nodes.some(({ op }) => /^(conv2d|linear)/.test(op));
+
+/** Of kernels in whose place cuDNN has engines that are compiled at run time. */
+const isCompiled = ({ nodes }: OpCase) => nodes.some(({ op }) => /^batch_norm(?!_(inference|summed))|_pool2d/.test(op));
 
 // tf32 and float16 have 10 bits of mantissa, bfloat16 has 7.
 const modes: Readonly<Record<string, Mode>> = {
@@ -27,6 +31,7 @@ const modes: Readonly<Record<string, Mode>> = {
   tf32: { dtype: 'float32', tolerance: 1e-3, tf32: true, includes: isProduct },
   bfloat16: { dtype: 'bfloat16', tolerance: 2e-2, includes: usesF },
   float16: { dtype: 'float16', tolerance: 2e-3, includes: usesF },
+  'float16, compiled': { dtype: 'float16', tolerance: 2e-3, compiledEngines: 'always', includes: isCompiled },
 };
 
 interface Row {
@@ -83,9 +88,9 @@ const chosen = cases.filter((_, i) => i % Number(every) === 0);
 const rows: Row[] = [];
 
 async function compareAll(mode: string): Promise<void> {
-  const { dtype, tf32 = false, includes } = modes[mode] as Mode;
+  const { dtype, tf32 = false, compiledEngines = 'never', includes } = modes[mode] as Mode;
   // The libraries' first proposals: to time all of them for every case would take longer than there is.
-  const tested = await Device.open(name, { tf32, measureEngines: false });
+  const tested = await Device.open(name, { tf32, compiledEngines, measureEngines: false });
   const devices = { reference: await Device.open('reference'), tested };
   for (const opCase of devices.tested.features.has(`dtype:${dtype}`) ? chosen.filter(includes) : []) {
     const next = await row(devices, opCase, mode);

@@ -94,5 +94,34 @@ TEST(Problem, EveryPartOfAConvolutionIsInItsKey) {
   for (const Convolution& other : others) EXPECT_NE(describe(other), describe(base));
 }
 
+TEST(Problem, EveryPartOfABatchNormIsInItsKeyButWhatAPlanIsGivenLater) {
+  const Normalization base{false, DType::float16, {2, 8, 4, 5}};
+  std::vector<Normalization> others(5, base);
+  others[0].backward = true;
+  others[1].dtype = DType::bfloat16;
+  others[2].x[1] = 16;
+  others[3].residual = true;
+  others[4].relu = true;
+  for (const Normalization& other : others) EXPECT_NE(describe(other), describe(base));
+  Normalization same = base;
+  same.epsilon = 1;
+  EXPECT_EQ(describe(same), describe(base));
+}
+
+TEST(Problem, EveryPartOfAPoolingIsInItsKey) {
+  const Pooling base{false, true, DType::float16, {2, 8, 4, 5}, {2, 8, 2, 2}, {2, 2}, {2, 2}, {0, 0, 0, 0}, false};
+  std::vector<Pooling> others(9, base);
+  others[0].backward = true;
+  others[1].maximum = false;
+  others[2].dtype = DType::bfloat16;
+  others[3].x[3] = 4;
+  others[4].y[2] = 3;
+  others[5].kernel[0] = 3;
+  others[6].stride[1] = 1;
+  others[7].padding[3] = 1;
+  others[8].count_padding = true;
+  for (const Pooling& other : others) EXPECT_NE(describe(other), describe(base));
+}
+
 }  // namespace
 }  // namespace node_cudnn::cuda

@@ -1,6 +1,6 @@
-// Every batch norm of a training step of the networks, forward and backward, fused with what follows it.
+// Every batch norm of a training step of four networks, forward and backward, fused with what follows it.
 import { fuse, fusions, type Node } from '../../../lib/graph/index.ts';
-import { graphOf, type Line, networks, withoutRepetitions } from './convolutions.ts';
+import { fewer, graphOf, type Line, withoutRepetitions } from './convolutions.ts';
 
 /** Where convolutions give sums, these finish the statistics by a kernel of ours; see docs/ops.md. */
 const withoutSums = new Set(
@@ -18,6 +18,6 @@ function lineOf({ op, inputs }: Node): Line {
 }
 
 export function batchNorms(): readonly Line[] {
-  const nodes = networks.flatMap(nodesOf).filter(({ op }) => /^batch_norm(_add)?(_relu)?(_grad)?$/.test(op));
+  const nodes = fewer.flatMap(nodesOf).filter(({ op }) => /^batch_norm(_add)?(_relu)?(_grad)?$/.test(op));
   return withoutRepetitions(nodes.map(lineOf));
 }

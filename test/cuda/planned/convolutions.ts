@@ -16,6 +16,8 @@ export const networks = [
   'inception-v1',
   'inception-v2',
 ];
+/** Those whose batch norms and poolings are planned as well. */
+export const fewer = ['cifar-resnet20', 'resnet50', 'resnet152-v2', 'inception-v2'];
 const batchSize = 32;
 const normalisation = { mean: [0.5, 0.5, 0.5], std: [0.25, 0.25, 0.25] };
 const everything = new Set(fusions().map((name) => `op:${name}`));

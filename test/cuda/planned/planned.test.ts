@@ -1,5 +1,5 @@
-// cuDNN, asked without a device, has a plan for every convolution and batch norm of the networks on every generation of
-// chips.
+// cuDNN, asked without a device, has a plan for every convolution, batch norm and pooling of the networks on every
+// generation of chips.
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';

@@ -2,8 +2,9 @@
 //   plans STUB DEVICE_JSON_FILE < nodes > table
 //   plans --describe ORDINAL > DEVICE_JSON_FILE
 // A line is `kind dtype n c h w  o i kh kw  n o h w  sh sw  top left bottom right  dh dw  groups` for a convolution and
-// `op dtype n c h w` for a batch norm; the answer is the number of proposals that are precompiled, of those compiled at
-// run time, and the first that became a plan. --describe is for a machine with a device: what cuDNN says of it.
+// `op dtype n c h w` for a batch norm, `op dtype n c h w  n c h w  kh kw  sh sw  top left bottom right  counted` for a
+// pooling; the answer is the number of proposals that are precompiled, of those compiled at run time, and the first
+// that became a plan. --describe is for a machine with a device: what cuDNN says of it.
 #include <dlfcn.h>
 
 #include <algorithm>
@@ -16,6 +17,7 @@
 #include "backend/cuda/libraries/convolution.h"
 #include "backend/cuda/libraries/loader.h"
 #include "backend/cuda/libraries/normalization.h"
+#include "backend/cuda/libraries/pooling.h"
 
 namespace node_cudnn::cuda {
 namespace {
@@ -85,6 +87,24 @@ Normalization parse_normalization(const std::string& line) {
   return n;
 }
 
+Pooling parse_pooling(const std::string& line) {
+  std::istringstream in(line);
+  std::string name, dtype;
+  Pooling p{};
+  in >> name >> dtype;
+  p.maximum = name.starts_with("max");
+  p.backward = name.ends_with("_grad");
+  p.dtype = dtypes.at(dtype);
+  read(in, p.x);
+  read(in, p.y);
+  read(in, p.kernel);
+  read(in, p.stride);
+  read(in, p.padding);
+  in >> p.count_padding;
+  if (!in) throw std::invalid_argument("not a pooling: " + line);
+  return p;
+}
+
 // Precompiled proposals first; of the others, those whose kernel was compiled before, for a node of this kind.
 template <class Problem>
 std::string first_plan(const GraphPlanner& planner, const Problem& problem, const std::string& kind,
@@ -114,6 +134,8 @@ void answer(const GraphPlanner& planner, const std::string& line) {
   const std::string kind = line.substr(0, line.find(' '));
   if (normalizations.contains(kind))
     answer(planner, parse_normalization(line), kind);
+  else if (kind.find("_pool2d") != std::string::npos)
+    answer(planner, parse_pooling(line), kind);
   else
     answer(planner, parse_convolution(line), kind);
 }

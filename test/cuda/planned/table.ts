@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { batchNorms } from './batch-norms.ts';
 import { convolutions, isPlanned, type Line } from './convolutions.ts';
+import { poolings } from './poolings.ts';
 
 const place = (name: string) => fileURLToPath(new URL(name, import.meta.url));
 
@@ -29,6 +30,12 @@ export const subjects: readonly Subject[] = [
     file: place('batch-norm-plans.txt'),
     fields: 'op; x',
     lines: batchNorms,
+  },
+  {
+    what: 'pooling of a training step',
+    file: place('pooling-plans.txt'),
+    fields: 'op; x; y; kernel; stride; padding; whether padding counts',
+    lines: poolings,
   },
 ];
 

@@ -18,6 +18,7 @@ using Numbers = std::vector<float>;
 float number_at(DType dtype, const void* data, size_t i) {
   if (dtype == DType::bfloat16) return __bfloat162float(static_cast<const __nv_bfloat16*>(data)[i]);
   if (dtype == DType::float16) return __half2float(static_cast<const __half*>(data)[i]);
+  if (dtype == DType::uint8) return static_cast<const uint8_t*>(data)[i];
   return static_cast<const float*>(data)[i];
 }
 
@@ -26,6 +27,8 @@ void set_number(DType dtype, void* data, size_t i, float value) {
     static_cast<__nv_bfloat16*>(data)[i] = __float2bfloat16_rn(value);
   else if (dtype == DType::float16)
     static_cast<__half*>(data)[i] = __float2half_rn(value);
+  else if (dtype == DType::uint8)
+    static_cast<uint8_t*>(data)[i] = static_cast<uint8_t>(value);
   else
     static_cast<float*>(data)[i] = value;
 }
@@ -82,18 +85,21 @@ class ReferencePlan final : public Plan {
       std::vector<Numbers> dense;
       std::vector<void*> places;
       for (size_t i = 0; i < graph.values.size(); ++i) {
-        const Shape& shape = graph.values[i].type.shape;
-        Numbers& numbers = dense.emplace_back(static_cast<size_t>(elements(shape)));
+        const auto& [dtype, format, shape] = graph.values[i].type;
+        void* const place = dense.emplace_back(static_cast<size_t>(elements(shape))).data();
         if (i < first_output)
-          for_elements(shape, [&](size_t to, size_t from) { numbers[to] = number_at(stored[i], addresses[i], from); });
-        places.push_back(numbers.data());
+          for_elements(shape, [&](size_t to, size_t from) {
+            set_number(dtype, place, to, number_at(stored[i], addresses[i], from));
+          });
+        places.push_back(place);
       }
       kernel->run({places.data(), places.data() + first_output, workspace.data()});
       for (size_t i = first_output; i < addresses.size(); ++i) {
         const bool adds = accumulates && i > first_output;
-        for_elements(graph.values[i].type.shape, [&](size_t from, size_t to) {
+        const auto& [dtype, format, shape] = graph.values[i].type;
+        for_elements(shape, [&, dtype = dtype](size_t from, size_t to) {
           const float before = adds ? number_at(stored[i], addresses[i], to) : 0;
-          set_number(stored[i], addresses[i], to, before + dense[i][from]);
+          set_number(stored[i], addresses[i], to, before + number_at(dtype, places[i], from));
         });
       }
     }
@@ -111,9 +117,11 @@ struct Operand {
 std::unique_ptr<Plan> plan(Node node, const std::vector<Operand>& operands, std::vector<DType> stored,
                            size_t outputs = 1, bool accumulates = false, size_t hidden = 0) {
   Graph graph;
-  for (const auto& [format, shape] : operands) graph.values.push_back({"", {DType::float32, format, shape}});
-  for (size_t i = 0; i < operands.size(); ++i)
+  for (size_t i = 0; i < operands.size(); ++i) {
+    const DType dtype = stored[i] == DType::uint8 ? DType::uint8 : DType::float32;
+    graph.values.push_back({"", {dtype, operands[i].format, operands[i].shape}});
     (i + outputs < operands.size() ? node.inputs : node.outputs).push_back(static_cast<int>(i));
+  }
   graph.nodes.push_back(std::move(node));
   return std::make_unique<ReferencePlan>(std::move(graph), std::move(stored), accumulates, hidden);
 }
@@ -168,6 +176,7 @@ class ReferenceLibraries final : public Libraries {
     return both(accumulates(c));
   }
   std::vector<Candidate> candidates(const Normalization&) override { return both(); }
+  std::vector<Candidate> candidates(const Pooling&) override { return both(); }
   std::vector<Candidate> candidates(const Product&) override { return both(); }
 
   std::unique_ptr<Plan> build(const Convolution& c, const Candidate& candidate) override {
@@ -211,6 +220,20 @@ class ReferenceLibraries final : public Libraries {
     add(statistics, channels, DType::float32);
     // The reference keeps running statistics too.
     return plan(std::move(node), operands, stored, results + statistics, false, n.backward ? 0 : 2);
+  }
+
+  std::unique_ptr<Plan> build(const Pooling& p, const Candidate&) override {
+    Node node{std::string(p.maximum ? "max_pool2d" : "avg_pool2d") + (p.backward ? "_grad" : ""), "", {}, {}, {}};
+    node.attributes.set("kernel", doubles(p.kernel));
+    node.attributes.set("stride", doubles(p.stride));
+    node.attributes.set("padding", doubles(p.padding));
+    node.attributes.set("dilation", std::vector<double>{1, 1});
+    if (!p.maximum) node.attributes.set("count_include_pad", p.count_padding ? 1.0 : 0.0);
+    const Operand x{Format::activation, shape_of(p.x)}, y{Format::activation, shape_of(p.y)};
+    if (!p.maximum)
+      return plan(std::move(node), p.backward ? std::vector{y, x} : std::vector{x, y}, {p.dtype, p.dtype});
+    if (p.backward) return plan(std::move(node), {y, y, x}, {p.dtype, DType::uint8, p.dtype});
+    return plan(std::move(node), {x, y, y}, {p.dtype, p.dtype, DType::uint8}, 2);
   }
 
   std::unique_ptr<Plan> build(const Product& p, const Candidate&) override {

@@ -2,6 +2,7 @@
 #include "backend/cuda/libraries/convolution.h"
 #include "backend/cuda/libraries/loader.h"
 #include "backend/cuda/libraries/normalization.h"
+#include "backend/cuda/libraries/pooling.h"
 #include "backend/cuda/libraries/product.h"
 
 namespace node_cudnn::cuda {
@@ -36,12 +37,16 @@ class NvidiaLibraries final : public Libraries {
   }
   std::vector<Candidate> candidates(const Convolution& c) override { return cuda::candidates(*graphs_, c); }
   std::vector<Candidate> candidates(const Normalization& n) override { return cuda::candidates(*graphs_, n); }
+  std::vector<Candidate> candidates(const Pooling& p) override { return cuda::candidates(*graphs_, p); }
   std::vector<Candidate> candidates(const Product& p) override { return products_->candidates(p); }
   std::unique_ptr<Plan> build(const Convolution& convolution, const Candidate& candidate) override {
     return cuda::build(*graphs_, convolution, candidate);
   }
   std::unique_ptr<Plan> build(const Normalization& normalization, const Candidate& candidate) override {
     return cuda::build(*graphs_, normalization, candidate);
+  }
+  std::unique_ptr<Plan> build(const Pooling& pooling, const Candidate& candidate) override {
+    return cuda::build(*graphs_, pooling, candidate);
   }
   std::unique_ptr<Plan> build(const Product&, const Candidate& candidate) override {
     return products_->build(candidate);
