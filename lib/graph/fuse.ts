@@ -1,6 +1,7 @@
 // Fusion: replaces groups of nodes by one node where the device has the kernel; lower() is the inverse. Before it, folding:
-// arithmetic that depends on weights alone is taken out of the nodes that do it to activations.
-// Which groups, and what a node means that stands for one, each op's file says (fold, fuse and lower in its rule).
+// arithmetic that depends on weights alone is taken out of the nodes that do it to activations. After it, remaking: what
+// is quickly made is made anew by all that read it, forward and backward, and not stored.
+// Which groups, and what a node means that stands for one, each op's file says (fold, fuse, remake, lower in its rule).
 import type { Graph, Node, Value } from './graph.ts';
 import { type Folding, ruleOf, rulesOf, type Target } from './registry.ts';
 import { copy, rewrite } from './rewrite.ts';
@@ -10,33 +11,42 @@ import { copy, rewrite } from './rewrite.ts';
  * their producers write in place.
  */
 export function fusions(): readonly string[] {
-  return [...[...rulesOf('fold'), ...rulesOf('fuse')].map(([op]) => op), 'concat'].sort();
+  return [...[...rulesOf('fold'), ...rulesOf('fuse'), ...rulesOf('remake')].map(([op]) => op), 'concat'].sort();
 }
 
 /**
- * Folds and fuses with what `features` offers as `op:<name>`. Values named in `keep` stay readable: nothing that hides
+ * Folds, fuses and remakes with what `features` offers as `op:<name>`. Values named in `keep` stay readable: nothing that hides
  * them is replaced.
  */
 export function fuse(graph: Graph, features: ReadonlySet<string>, keep: readonly string[] = []): Graph {
   const isOffered = ([op]: [string, unknown]) => features.has(`op:${op}`);
-  const folds = rulesOf('fold').filter(isOffered);
-  const folded = replaceGroups(
-    graph,
-    keep,
-    folds.map(([, find]) => find),
-  );
-  const fused = rulesOf('fuse').filter(isOffered);
-  return replaceGroups(
-    folded,
-    keep,
-    fused.map(([op, find]) => (last) => {
-      const match = find(last);
-      return match && { ...match, emit: (target) => copy({ op, path: '', ...match }, target) };
-    }),
-  );
+  const folds = rulesOf('fold')
+    .filter(isOffered)
+    .map(
+      ([, find]): Find =>
+        (last) =>
+          listOf(find(last)),
+    );
+  const fuses = rulesOf('fuse')
+    .filter(isOffered)
+    .map(
+      ([op, find]): Find =>
+        (last) => {
+          const match = find(last);
+          return listOf(match && { ...match, emit: (target) => copy({ op, path: '', ...match }, target) });
+        },
+    );
+  const remakes = rulesOf('remake').filter(isOffered);
+  const passes = [folds, fuses, remakes.map(([, find]) => find)];
+  return passes.reduce((result, finders) => replaceGroups(result, keep, finders), graph);
 }
 
-type Find = (last: Node) => Folding | undefined;
+/** Groups that are replaced together. */
+type Find = (last: Node) => readonly Folding[] | undefined;
+
+function listOf(found: Folding | undefined): readonly Folding[] | undefined {
+  return found && [found];
+}
 
 function replaceGroups(graph: Graph, keep: readonly string[], finders: readonly Find[]): Graph {
   const plan = new Plan(graph, new Set(keep.map((name) => graph.find(name))));
@@ -68,12 +78,18 @@ class Plan {
     this.#kept = kept;
   }
 
-  replace(folding: Folding): void {
+  replace(foldings: readonly Folding[]): void {
+    const all = new Set(foldings.flatMap(({ nodes }) => nodes));
+    const given = foldings.flatMap(({ outputs }) => outputs);
+    if (![...all].every((node) => this.nodes.includes(node)) || !this.#hidesNothing(all, given)) return;
+    const anchors = foldings.map(({ nodes }) => nodes.find((node) => this.#canGatherAt(node, new Set(nodes))));
+    if (anchors.includes(undefined)) return;
+    for (const [i, folding] of foldings.entries()) this.#gather(folding, anchors[i] as Node);
+  }
+
+  #gather(folding: Folding, anchor: Node): void {
     const { nodes, inputs, outputs } = folding;
     const group = new Set(nodes);
-    if (!nodes.every((node) => this.nodes.includes(node)) || !this.#hidesNothing(group, outputs)) return;
-    const anchor = nodes.find((node) => this.#canGatherAt(node, group));
-    if (!anchor) return;
     const { path } = nodes[0] as Node;
     const place: Node = { op: 'group', path, inputs, outputs, attributes: {} };
     this.#replaced.set(place, folding);

@@ -24,7 +24,7 @@ export {
   ruleOf,
   type Target,
 } from './registry.ts';
-export { copy, outputsOf, producedBy, rewrite } from './rewrite.ts';
+export { copy, outputsOf, producedBy, readersOf, rewrite } from './rewrite.ts';
 export {
   type DType,
   denseBytes,

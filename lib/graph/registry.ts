@@ -44,6 +44,11 @@ export interface OpRule {
   readonly fuse?: (last: Node) => Match | undefined;
   /** For an op that takes arithmetic out of the nodes behind it: the nodes around `last` that can be written with it. */
   readonly fold?: (last: Node) => Folding | undefined;
+  /**
+   * For an op that makes anew what others wrote for it: the groups, each in its place, that around `last` write and read it.
+   * All of them are replaced, or none.
+   */
+  readonly remake?: (last: Node) => readonly Folding[] | undefined;
   /** For a fused op: emits its unfused form and returns the values that stand for the node's outputs. */
   readonly lower?: (node: Node, target: Target) => Value[];
   readonly multiplyAdds?: (node: Node) => number;
@@ -60,7 +65,7 @@ export function ruleOf(op: string): OpRule {
 }
 
 /** The ops with a rule of that kind. */
-export function rulesOf<K extends 'fold' | 'fuse'>(kind: K): [op: string, rule: NonNullable<OpRule[K]>][] {
+export function rulesOf<K extends 'fold' | 'fuse' | 'remake'>(kind: K): [op: string, rule: NonNullable<OpRule[K]>][] {
   return [...rules].flatMap(([op, { [kind]: rule }]) => (rule ? [[op, rule]] : []));
 }
 

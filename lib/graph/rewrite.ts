@@ -41,6 +41,11 @@ export function producedBy(value: Value | undefined, op: string): Node | undefin
   return value?.producer?.op === op ? value.producer : undefined;
 }
 
+/** The nodes that read the value. */
+export function readersOf(value: Value): Node[] {
+  return value.graph.nodes.filter(({ inputs }) => inputs.includes(value));
+}
+
 /** The node as it is, over the target's values. */
 export function copy(node: Node, target: Target): Value[] {
   return target.graph.emit(node.op, node.inputs.map(target.map), outputsOf(node, target), node.attributes);

@@ -5,6 +5,7 @@ import {
   type Node,
   outputsOf,
   producedBy,
+  readersOf,
   type Target,
   typeOf,
   type Value,
@@ -84,20 +85,23 @@ function unchecked(op: 'relu' | 'add', x: Value, ...more: Value[]): Value {
   return x.graph.emit(op, [x, ...more], [typeOf(x)])[0] as Value;
 }
 
-function lowerReluGrad(node: Node, { graph, map }: Target): Value[] {
+function lowerReluGrad(node: Node, target: Target): Value[] {
+  const { graph, map } = target;
   const [dy, x, weight, , mean, invstd] = node.inputs.map(map) as [Value, Value, Value, Value, Value, Value];
-  const masked = reluGrad(dy, map(activatedOf(node, 4)));
+  const masked = reluGrad(dy, activatedOf(node, node.inputs[4], target));
   return graph.emit('batch_norm_grad', [masked, x, weight, mean, invstd], node.outputs.map(typeOf));
 }
 
-/** The output of the ReLU behind the normalisation that this gradient belongs to, whose mean it reads. */
-export function activatedOf({ op, inputs, path }: Node, meanAt: number): Value {
-  const forward = inputs[meanAt]?.producer;
-  const y = forward?.outputs[0];
-  if (forward?.op === 'batch_norm_relu' || forward?.op === 'batch_norm_summed_relu') return y as Value;
-  const activation = y?.graph.nodes.find((node) => node.op === 'relu' && node.inputs[0] === y);
-  if (!activation) throw new Error(`${op} ${path}: cannot be lowered, its forward ReLU is not in the graph`);
-  return activation.outputs[0] as Value;
+/** In the target, the output of the ReLU behind the normalisation to which this node belongs, whose mean that is. */
+export function activatedOf({ op, path }: Node, mean: Value | undefined, { map }: Target): Value {
+  const forward = mean?.producer;
+  const y = forward?.outputs[0] as Value;
+  if (forward?.op === 'batch_norm_relu' || forward?.op === 'batch_norm_summed_relu') return map(y);
+  const wasFinish = forward?.op === 'batch_norm_finish';
+  const normalised = wasFinish ? map(y).producer?.outputs[0] : y;
+  const activated = normalised && readersOf(normalised).find((node) => node.op === 'relu')?.outputs[0];
+  if (!activated) throw new Error(`${op} ${path}: cannot be lowered, its forward ReLU is not in the graph`);
+  return wasFinish ? activated : map(activated);
 }
 
 function lowerAddReluGrad(node: Node, { graph, map }: Target): Value[] {

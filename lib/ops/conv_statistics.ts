@@ -83,11 +83,12 @@ function summedGradient({ graph, map }: Target, inputs: readonly Value[], last: 
 }
 
 /** With the gradient of the normalisation, which measures the sums itself. */
-function lowerDgrad(node: Node, { graph, map }: Target): Value[] {
+function lowerDgrad(node: Node, target: Target): Value[] {
+  const { graph, map } = target;
   const [dy, w, x, weight, , mean, invstd] = node.inputs.map(map) as Value[];
   const [type, ...parameters] = node.outputs.map(typeOf);
   const [dx] = graph.emit('conv2d_dgrad', [dy, w] as Value[], [type] as ValueType[], node.attributes);
-  const masked = reluGrad(dx as Value, map(activatedOf(node, 5)));
+  const masked = reluGrad(dx as Value, activatedOf(node, node.inputs[5], target));
   const norm = [masked, x, weight, mean, invstd] as Value[];
   const [, dweight, dbias] = graph.emit('batch_norm_grad', norm, [type, ...parameters] as ValueType[]);
   return [masked, dweight, dbias] as Value[];

@@ -36,5 +36,6 @@ export type { WindowOptions } from './window.ts';
 
 import './batch_norm_fused.ts';
 import './conv_fused.ts';
+import './conv_prologue.ts';
 import './conv_statistics.ts';
 import './fold.ts';

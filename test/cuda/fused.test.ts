@@ -76,11 +76,12 @@ it.for([
     ['fuse=0', false],
   ] as const) {
     const found = await runWith(settings, stepOf(network, dtype), true, { deterministic });
-    const apart = found.implementations.filter((name) => name.endsWith(', sums apart'));
-    const summing = dtype === 'float16' ? 18 + 9 : 18;
+    const apart = found.implementations.filter((name) => /, (sums|prologue) apart$/.test(name));
+    const summing = dtype === 'float16' ? 18 + 9 + 9 : 18; // forward, and both gradients of 9
     expect(apart).toHaveLength(settings || (deterministic && dtype === 'bfloat16') ? summing : 0);
-    expect(found.ops.filter((op) => /^batch_norm_summed(_add)?(_relu)?$/.test(op))).toHaveLength(18);
-    expect(found.ops.filter((op) => op === 'conv2d_dgrad_statistics')).toHaveLength(dtype === 'float16' ? 9 : 0);
+    expect(found.ops.filter((op) => /^batch_norm_(finish|summed(_add)?(_relu)?)$/.test(op))).toHaveLength(18);
+    for (const op of ['conv2d_dgrad_statistics', 'scaled_conv2d_statistics', 'scaled_conv2d_wgrad'])
+      expect(found.ops.filter((one) => one === op)).toHaveLength(dtype === 'float16' ? 9 : 0);
     expect(difference(found, plain, forwardValues)).toBeLessThan(tolerance);
   }
 });

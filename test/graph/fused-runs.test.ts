@@ -52,8 +52,9 @@ it.each([
   const network = networks[0] as Narrow;
   const found = await run(devices.reference, stepOf(network, dtype), true);
   const expected = await run(devices.reference, stepOf(network, dtype), withoutSums);
-  expect(found.ops.filter((op) => /^batch_norm_summed(_add)?(_relu)?$/.test(op))).toHaveLength(18);
-  expect(found.ops.filter((op) => op === 'conv2d_dgrad_statistics')).toHaveLength(dtype === 'float16' ? 9 : 0);
+  expect(found.ops.filter((op) => /^batch_norm_(finish|summed(_add)?(_relu)?)$/.test(op))).toHaveLength(18);
+  for (const op of ['conv2d_dgrad_statistics', 'scaled_conv2d_statistics', 'scaled_conv2d_wgrad'])
+    expect(found.ops.filter((one) => one === op)).toHaveLength(dtype === 'float16' ? 9 : 0);
   expect(expected.ops.filter((op) => op.startsWith('batch_norm_summed'))).toEqual([]);
   expect(difference(found, expected, forwardValues)).toBeLessThan(tolerance);
   const truth = await run(devices.reference, stepOf(network, 'float64'), false);

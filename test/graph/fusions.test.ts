@@ -131,18 +131,38 @@ describe('the sums that a convolution gives', () => {
   // Of 53 convolutions that of the stem reads three channels, which cuDNN does not sum up. In float16 two of three in each
   // of 16 blocks read what BN and ReLU left and nobody else reads.
   it.each([
-    ['float16', { conv2d_dgrad: 20, conv2d_dgrad_statistics: 32, batch_norm_summed_grad: 32, batch_norm_relu_grad: 1 }],
-    ['bfloat16', { conv2d_dgrad: 52, batch_norm_relu_grad: 33 }],
-  ] as const)('serve its normalisation in training with %s', (dtype, gradients) => {
+    [
+      'float16',
+      { conv2d_statistics: 20, scaled_conv2d_statistics: 32, batch_norm_finish: 32 },
+      { conv2d_dgrad: 20, conv2d_dgrad_statistics: 32, batch_norm_summed_grad: 32, batch_norm_relu_grad: 1 },
+      { conv2d_wgrad: 21, scaled_conv2d_wgrad: 32 },
+    ],
+    [
+      'bfloat16',
+      { conv2d_statistics: 52, batch_norm_summed_relu: 32 },
+      { conv2d_dgrad: 52, batch_norm_relu_grad: 33 },
+      { conv2d_wgrad: 53 },
+    ],
+  ] as const)('serve its normalisation in training with %s', (dtype, forward, gradients, weights) => {
     const counts = countFused(trainingOf('resnet50', dtype));
-    expect(counts).toMatchObject({ conv2d: 1, conv2d_statistics: 52, batch_norm_relu: 1 });
-    expect(counts).toMatchObject({ batch_norm_summed: 4, batch_norm_summed_relu: 32, batch_norm_summed_add_relu: 16 });
+    expect(counts).toMatchObject({ conv2d: 1, ...forward, ...weights, batch_norm_relu: 1 });
+    expect(counts).toMatchObject({ batch_norm_summed: 4, batch_norm_summed_add_relu: 16 });
     expect(counts).toMatchObject({ batch_norm_grad: 4, ...gradients, batch_norm_add_relu_grad: 16 });
   });
 
   it('are not asked for in float32, nor in inference', () => {
     const others = [trainingOf('cifar-resnet20'), predictionOf('cifar-resnet20', 8, 'float16')];
     for (const graph of others) expect(countFused(graph)).not.toHaveProperty('conv2d_statistics');
+  });
+
+  it('let the next convolution normalise, unless somebody else reads or wants what it reads', () => {
+    const source = trainingOf('cifar-resnet20', 'float16');
+    const whole = countFused(source);
+    expect(whole).toMatchObject({ batch_norm_finish: 9, scaled_conv2d_statistics: 9, scaled_conv2d_wgrad: 9 });
+    const others = { batch_norm_finish: 8, scaled_conv2d_statistics: 8, scaled_conv2d_wgrad: 8, conv2d_statistics: 10 };
+    expect(countFused(source, ['layer1.0.relu'])).toMatchObject({ ...others, batch_norm_summed_relu: 1 });
+    source.emit('disturb', [source.find('layer1.0.relu')], []);
+    expect(countFused(source)).toMatchObject({ ...others, batch_norm_summed_relu: 1 });
   });
 
   it('of a gradient are switched by themselves', () => {

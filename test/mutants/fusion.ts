@@ -101,6 +101,20 @@ export const fusedKernels: readonly Mutant[] = [
     tests: cudaOps('float32 conv2d_dgrad_statistics', { settings: 'fuse=0' }),
   },
   {
+    bug: 'the shift for the next convolution forgets the mean',
+    file: 'native/backend/cuda/batch_norm_finish.cu',
+    find: 'fmaf(-centre, slope, bias[channel])',
+    replace: 'fmaf(-0 * centre, slope, bias[channel])',
+    tests: cudaOps('float32 batch_norm_finish'),
+  },
+  {
+    bug: 'what a convolution reads is scaled and shifted, but not rectified, where no engine does it',
+    file: 'native/backend/cuda/scale_relu.cu',
+    find: 'value < 0 ? 0 : value',
+    replace: 'value < 0 ? value : value',
+    tests: cudaOps('float32 scaled_conv2d_wgrad', { settings: 'fuse=0' }),
+  },
+  {
     bug: 'what an engine adds to is not zeroed',
     file: 'native/backend/cuda/engines.cc',
     find: 'if (!plan || !candidate.accumulates) return plan;',

@@ -91,6 +91,12 @@ export function normCases(x: Size): OpCase[] {
       outputs: { dx: X, dresidual: X, ...parameters },
     },
     {
+      op: 'batch_norm_finish',
+      inputs: { x: X, ...channel, ...sums },
+      outputs: { mean: c, invstd: c, ...running, scale: F(x[1]), shift: F(x[1]) },
+      attributes: training.attributes,
+    },
+    {
       op: 'batch_norm_summed_grad',
       inputs: { dy, x: X, weight: c, ...saved, dweight: total, dbias: total },
       outputs: { dx: X },

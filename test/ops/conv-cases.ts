@@ -1,6 +1,6 @@
 // Convolutions at odd sizes: forward, backward, fused with what follows, with normalisation folded into their weights.
 import type { Attributes } from '../../lib/graph/index.ts';
-import { A, drawn, filterS, type OpCase, type Operand, positive, S, W } from './operands.ts';
+import { A, drawn, F, filterS, type OpCase, type Operand, positive, S, W } from './operands.ts';
 import { type Single, type Size, single, tolerances } from './single.ts';
 import { outputSize, same, type Window } from './windows.ts';
 
@@ -73,7 +73,10 @@ export function convolutionCases({ x, o, kernel, groups = 1, bias = false, ...wi
     { ...forward, op: 'conv2d_statistics', inputs: plain, outputs: { y: Y, sum: S(o), square_sum: S(o) } },
   ];
   const gradients = i % 3 === 0 ? [summedGradient(X, W(...weight), Y, attributes)] : [];
-  return [...cases, ...gradients, ...(bias ? [{ ...forward, inputs: biased }] : []), ...fused].map(single);
+  const prologues = i % 3 === 1 ? scaledCases(X, W(...weight), Y, attributes) : [];
+  return [...cases, ...gradients, ...prologues, ...(bias ? [{ ...forward, inputs: biased }] : []), ...fused].map(
+    single,
+  );
 }
 
 /** dy of this shape, behind a convolution whose input is normalised and rectified. */
@@ -83,6 +86,20 @@ function summedGradient(x: Operand, w: Operand, dy: Operand, attributes: Attribu
   const outputs = { dx: x, dweight: c, dbias: c };
   const rest = { attributes, exact: false, tolerance: tolerances.norm };
   return { op: 'conv2d_dgrad_statistics', inputs: { dy, w, x, ...norm }, outputs, ...rest };
+}
+
+/** Of x that is scaled, shifted and rectified on the way in. */
+function scaledCases(x: Operand, w: Operand, y: Operand, attributes: Attributes): readonly Single[] {
+  const [c, o] = [F(x.shape[1] as number), S(y.shape[1] as number)];
+  const [scaled, rest] = [
+    { x, scale: c, shift: c },
+    { attributes, exact: false },
+  ];
+  const outputs = { y, sum: o, square_sum: o };
+  return [
+    { op: 'scaled_conv2d_statistics', inputs: { ...scaled, w }, outputs, ...rest },
+    { op: 'scaled_conv2d_wgrad', inputs: { ...scaled, dy: y }, outputs: { dw: filterS(...w.shape) }, ...rest },
+  ];
 }
 
 /** Filters in whole blocks and not, larger than a thread's share, with one number for each output. */

@@ -61,6 +61,12 @@ Prepared prepare_forward(Cuda& cuda, const Graph& graph, const Node& node, bool 
   return planned(cuda, c);
 }
 
+void expect_prologue(const Graph& graph, const Node& node) {
+  const ValueType& x = input_type(graph, node, 0);
+  expect_type("scale", input_type(graph, node, 1), plain(x.dtype, {x.shape[1]}));
+  expect_type("shift", input_type(graph, node, 2), plain(x.dtype, {x.shape[1]}));
+}
+
 }  // namespace
 
 Prepared prepare_conv2d(Cuda& cuda, const Graph& graph, const Node& node) {
@@ -81,6 +87,28 @@ Prepared prepare_conv2d_statistics(Cuda& cuda, const Graph& graph, const Node& n
   expect_type("weight", w, {x.dtype, Format::filter, w.shape});
   expect_type("sum", output_type(graph, node, 1), plain(DType::float32, {w.shape[0]}));
   expect_type("square_sum", output_type(graph, node, 2), plain(DType::float32, {w.shape[0]}));
+  return planned(cuda, c);
+}
+
+Prepared prepare_scaled_conv2d_statistics(Cuda& cuda, const Graph& graph, const Node& node) {
+  expect_counts(node, 4, 3);
+  const ValueType &x = input_type(graph, node, 0), &w = input_type(graph, node, 3), &y = output_type(graph, node, 0);
+  Convolution c = convolution(cuda, node, Pass::forward, x, w, y);
+  c.statistics = c.prologue = true;
+  expect_prologue(graph, node);
+  expect_type("weight", w, {x.dtype, Format::filter, w.shape});
+  expect_type("sum", output_type(graph, node, 1), plain(DType::float32, {w.shape[0]}));
+  expect_type("square_sum", output_type(graph, node, 2), plain(DType::float32, {w.shape[0]}));
+  return planned(cuda, c);
+}
+
+Prepared prepare_scaled_conv2d_wgrad(Cuda& cuda, const Graph& graph, const Node& node) {
+  expect_counts(node, 4, 1);
+  const ValueType &x = input_type(graph, node, 0), &dy = input_type(graph, node, 3), &dw = output_type(graph, node, 0);
+  Convolution c = convolution(cuda, node, Pass::wgrad, x, dw, dy);
+  c.prologue = true;
+  expect_prologue(graph, node);
+  expect_type("dw", dw, {DType::float32, Format::filter, dw.shape});
   return planned(cuda, c);
 }
 

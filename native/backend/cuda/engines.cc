@@ -57,6 +57,7 @@ OperandBytes operand_bytes(Pass pass, DType dtype, DType result, std::span<const
 OperandBytes operand_bytes(const Convolution& c) {
   OperandBytes bytes = operand_bytes(c.pass, c.dtype, c.result, c.x, c.w, c.y, c.bias);
   if (c.residual) bytes.inputs.push_back(bytes.outputs[0]);
+  if (c.prologue) bytes.inputs.insert(bytes.inputs.begin() + 1, 2, static_cast<size_t>(c.x[1]) * size_of(c.dtype));
   if (!c.statistics) return bytes;
   const size_t channels = static_cast<size_t>(c.pass == Pass::dgrad ? c.x[1] : c.w[0]) * sizeof(float);
   bytes.outputs.resize(3, channels);
@@ -144,7 +145,7 @@ std::string describe(const Convolution& c) {
          numbers(c.x) + " w " + numbers(c.w) + " y " + numbers(c.y) + " stride " + numbers(c.stride) + " padding " +
          numbers(c.padding) + " dilation " + numbers(c.dilation) + " groups " + std::to_string(c.groups) +
          (c.bias ? " bias" : "") + (c.tf32 ? " tf32" : "") + (c.residual ? " residual" : "") + (c.relu ? " relu" : "") +
-         (c.statistics ? " statistics" : "");
+         (c.statistics ? " statistics" : "") + (c.prologue ? " prologue" : "");
 }
 
 std::string describe(const Product& p) {

@@ -32,8 +32,10 @@ struct Convolution {
   // normalisation between x and the convolution's input relu(bn(x)); outputs its gradient behind the ReLU's mask,
   // dweight, dbias; float32 [C].
   bool statistics = false;
+  // x stands for relu(scale · x + shift), per channel, in dtype: operands (x, scale, shift, w), (x, scale, shift, dy).
+  bool prologue = false;
 
-  bool is_fused() const { return residual || relu || statistics; }
+  bool is_fused() const { return residual || relu || statistics || prologue; }
 };
 
 struct Product {

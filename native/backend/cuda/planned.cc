@@ -4,6 +4,7 @@
 
 #include "backend/cuda/kernel.h"
 #include "backend/cuda/masked_gradient.h"
+#include "backend/cuda/scale_relu.h"
 #include "program/memory.h"
 
 namespace node_cudnn::cuda {
@@ -95,6 +96,31 @@ class Apart final : public Plan {
   std::unique_ptr<Plan> plain_;
 };
 
+// A convolution with a prologue in its parts: a kernel of ours writes what the rest of it reads into the workspace.
+class Fed final : public Plan {
+ public:
+  Fed(Cuda& cuda, const Convolution& c, std::unique_ptr<Plan> rest)
+      : cuda_(cuda), convolution_(c), rest_(std::move(rest)) {}
+
+  void run(cudaStream_t stream, const Arguments& a) override {
+    const auto& [n, channels, h, w] = convolution_.x;
+    scale_relu(cuda_, convolution_.dtype, a.inputs[0], a.inputs[1], a.inputs[2], n * h * w, channels, a.workspace);
+    void* const inputs[] = {a.workspace, a.inputs[3]};
+    rest_->run(stream, {inputs, a.outputs, static_cast<std::byte*>(a.workspace) + bytes()});
+  }
+  size_t workspace_bytes() const override { return bytes() + rest_->workspace_bytes(); }
+
+ private:
+  size_t bytes() const {
+    const auto& [n, channels, h, w] = convolution_.x;
+    return align(static_cast<size_t>(n * channels * h * w) * size_of(convolution_.dtype));
+  }
+
+  Cuda& cuda_;
+  Convolution convolution_;
+  std::unique_ptr<Plan> rest_;
+};
+
 // A convolution of pictures, whose channels are padded with zeros to as many as tensor cores take at a time.
 class Padded final : public Plan {
  public:
@@ -153,6 +179,16 @@ Engines::Alternative apart(Cuda& cuda, const Convolution& c) {
   };
 }
 
+Engines::Alternative alternative(Cuda& cuda, const Convolution& c) {
+  if (!c.prologue) return (c.is_fused() ? apart : padded)(cuda, c);
+  return [&cuda, c] {
+    Convolution rest = c;
+    rest.prologue = false;
+    Engines::Choice choice = cuda.engines->choose(rest, alternative(cuda, rest));
+    return Engines::Choice{std::make_unique<Fed>(cuda, c, std::move(choice.plan)), choice.name + ", prologue apart"};
+  };
+}
+
 template <class Problem>
 Prepared planned_with_stand_in(Cuda& cuda, const Problem& problem, Engines::Choice choice) {
   const StandIn stand_in = cuda::stand_in(problem);
@@ -163,8 +199,7 @@ Prepared planned_with_stand_in(Cuda& cuda, const Problem& problem, Engines::Choi
 }  // namespace
 
 Prepared planned(Cuda& cuda, const Convolution& convolution) {
-  const auto alternative = (convolution.is_fused() ? apart : padded)(cuda, convolution);
-  return planned_with_stand_in(cuda, convolution, cuda.engines->choose(convolution, alternative));
+  return planned_with_stand_in(cuda, convolution, cuda.engines->choose(convolution, alternative(cuda, convolution)));
 }
 Prepared planned(Cuda& cuda, const Product& product) {
   return planned_with_stand_in(cuda, product, cuda.engines->choose(product));

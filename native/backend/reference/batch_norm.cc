@@ -278,6 +278,38 @@ Prepared prepare_batch_norm_grad(const Op& op) { return prepare_gradient(op, Tai
 Prepared prepare_batch_norm_relu_grad(const Op& op) { return prepare_gradient(op, Tail::relu); }
 Prepared prepare_batch_norm_add_relu_grad(const Op& op) { return prepare_gradient(op, Tail::add_relu); }
 
+Prepared prepare_batch_norm_finish(const Op& op) {
+  op.expect_counts(5, 6);
+  const ValueType& x = op.input(0);
+  const Dims4 dims = batch_dims(op, x);
+  const double epsilon = op.number("epsilon", 0, any), momentum = op.number("momentum", 0, 1);
+  expect_channel_inputs(op, 1, x, {"weight", "bias", "sum", "square_sum"});
+  expect_channel_outputs(op, 0, x, {"mean", "invstd", "running_mean", "running_var"});
+  op.expect_type("scale", op.output(4), x.dtype, Format::plain, {dims.c});
+  op.expect_type("shift", op.output(5), x.dtype, Format::plain, {dims.c});
+  const auto count = static_cast<double>(dims.n * dims.plane());
+  return with_float(op, x.dtype, [&]<class T>(std::type_identity<T>) {
+    return prepared([=](const Arguments& a) {
+      using S = Statistic<T>;
+      for (int64_t c = 0; c < dims.c; ++c) {
+        const auto given = [&](size_t i) { return double{input<S>(a, i)[c]}; };
+        const auto set = [&](size_t i, double value) { output<S>(a, i)[c] = static_cast<S>(value); };
+        const auto blend = [&](size_t i, double batch) {
+          set(i, (1 - momentum) * double{output<S>(a, i)[c]} + momentum * batch);
+        };
+        const Moments moments = from_sums(given(3), given(4), count);
+        const double invstd = variance_to_invstd(moments.variance, epsilon), scale = given(1) * invstd;
+        set(0, moments.mean);
+        set(1, invstd);
+        blend(2, moments.mean);
+        blend(3, moments.variance * count / (count - 1));
+        output<T>(a, 4)[c] = static_cast<T>(scale);
+        output<T>(a, 5)[c] = static_cast<T>(given(2) - moments.mean * scale);
+      }
+    });
+  });
+}
+
 Prepared prepare_batch_norm_summed_grad(const Op& op) {
   op.expect_counts(7, 1);
   const ValueType& x = op.input(1);

@@ -76,7 +76,7 @@ TEST(Problem, EveryPartOfAConvolutionIsInItsKey) {
   const Convolution base{Pass::forward, DType::float16, DType::float16, {2, 3, 4, 5}, {6, 3, 1, 1},
                          {2, 6, 4, 5},  {1, 1},         {1, 1},         {0, 0, 0, 0}, 1,
                          false,         false};
-  std::vector<Convolution> others(14, base);
+  std::vector<Convolution> others(15, base);
   others[0].pass = Pass::dgrad;
   others[1].dtype = DType::bfloat16;
   others[2].result = DType::float32;
@@ -91,6 +91,7 @@ TEST(Problem, EveryPartOfAConvolutionIsInItsKey) {
   others[11].residual = true;
   others[12].relu = true;
   others[13].statistics = true;
+  others[14].prologue = true;
   for (const Convolution& other : others) EXPECT_NE(describe(other), describe(base));
 }
 

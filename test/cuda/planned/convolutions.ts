@@ -55,9 +55,10 @@ function inferenceOf(name: string): readonly Node[] {
 
 /** The operands of a pass as x, w, y, whichever of them it writes. */
 function shapes({ op, inputs, outputs }: Node): readonly (readonly number[])[] {
-  const [a, b, result] = [inputs[0], inputs[1], outputs[0]].map((value) => value?.shape ?? []) as number[][];
+  const other = op.startsWith('scaled_') ? inputs[3] : inputs[1];
+  const [a, b, result] = [inputs[0], other, outputs[0]].map((value) => value?.shape ?? []) as number[][];
   if (op.startsWith('conv2d_dgrad')) return [result, b, a] as number[][];
-  if (op === 'conv2d_wgrad') return [a, result, b] as number[][];
+  if (op.endsWith('conv2d_wgrad')) return [a, result, b] as number[][];
   return [a, b, result] as number[][];
 }
 
@@ -67,7 +68,7 @@ export interface Line {
   readonly rest: string;
 }
 
-const isSumming = ({ op }: Node) => op.endsWith('_statistics');
+const isSumming = ({ op }: Node) => /_statistics$|^scaled_/.test(op);
 
 function lineOf(node: Node, channels?: number): Line {
   const { stride, padding, dilation, groups } = node.attributes;
@@ -92,13 +93,14 @@ export function withoutRepetitions(lines: readonly Line[]): readonly Line[] {
 }
 
 export function convolutions(): readonly Line[] {
-  const summing = networks.flatMap((name) => stepOf(name, 'float16')).filter(isSumming);
+  const halves = ['float16', 'bfloat16'] as const;
+  const summing = networks.flatMap((name) => halves.flatMap((dtype) => stepOf(name, dtype))).filter(isSumming);
   const others = [...networks.flatMap((name) => stepOf(name)), ...networks.flatMap(inferenceOf)];
   const whole = [...others.filter(({ op }) => op.startsWith('conv2d')), ...summing].map((node) => lineOf(node));
   return withoutRepetitions([...whole, ...padded(others)]);
 }
 
-/** bfloat16 has no sums of gradients. */
+/** bfloat16 has no sums of gradients, and no prologues. */
 export function isPlanned({ pass }: Line, dtype: string): boolean {
-  return pass !== 'conv2d_dgrad_statistics' || dtype === 'float16';
+  return dtype === 'float16' || !/^conv2d_dgrad_statistics$|^scaled_/.test(pass);
 }

@@ -24,16 +24,19 @@ namespace {
 
 struct Kind {
   Pass pass;
-  bool bias = false, residual = false, relu = false, statistics = false;
+  bool bias = false, residual = false, relu = false, statistics = false, prologue = false;
 };
-const std::map<std::string, Kind> kinds = {{"conv2d", {Pass::forward}},
-                                           {"conv2d_dgrad", {Pass::dgrad}},
-                                           {"conv2d_wgrad", {Pass::wgrad}},
-                                           {"conv2d+bias", {Pass::forward, true}},
-                                           {"conv2d_relu+bias", {Pass::forward, true, false, true}},
-                                           {"conv2d_add_relu+bias", {Pass::forward, true, true, true}},
-                                           {"conv2d_statistics", {Pass::forward, false, false, false, true}},
-                                           {"conv2d_dgrad_statistics", {Pass::dgrad, false, false, false, true}}};
+const std::map<std::string, Kind> kinds = {
+    {"conv2d", {Pass::forward}},
+    {"conv2d_dgrad", {Pass::dgrad}},
+    {"conv2d_wgrad", {Pass::wgrad}},
+    {"conv2d+bias", {Pass::forward, true}},
+    {"conv2d_relu+bias", {Pass::forward, true, false, true}},
+    {"conv2d_add_relu+bias", {Pass::forward, true, true, true}},
+    {"conv2d_statistics", {Pass::forward, false, false, false, true}},
+    {"conv2d_dgrad_statistics", {Pass::dgrad, false, false, false, true}},
+    {"scaled_conv2d_statistics", {Pass::forward, false, false, false, true, true}},
+    {"scaled_conv2d_wgrad", {Pass::wgrad, false, false, false, false, true}}};
 struct NormalizationKind {
   bool backward, residual, relu;
 };
@@ -60,6 +63,7 @@ Convolution parse_convolution(const std::string& line) {
   c.residual = kind.residual;
   c.relu = kind.relu;
   c.statistics = kind.statistics;
+  c.prologue = kind.prologue;
   c.dtype = c.result = dtypes.at(dtype);
   read(in, c.x);
   read(in, c.w);

@@ -146,7 +146,8 @@ std::vector<DType> stored_as(size_t count, DType dtype, DType result) {
 const char* suffix(Pass pass) { return pass == Pass::forward ? "" : pass == Pass::dgrad ? "_dgrad" : "_wgrad"; }
 
 std::string name_of(const Convolution& c) {
-  if (c.statistics) return std::string("conv2d") + suffix(c.pass) + "_statistics";
+  if (c.prologue || c.statistics)
+    return std::string(c.prologue ? "scaled_" : "") + "conv2d" + suffix(c.pass) + (c.statistics ? "_statistics" : "");
   if (c.is_fused()) return c.residual ? "conv2d_add_relu" : "conv2d_relu";
   return std::string("conv2d") + suffix(c.pass);
 }
@@ -188,6 +189,10 @@ class ReferenceLibraries final : public Libraries {
     auto operands = operands_of(c.pass, {Format::activation, shape_of(c.x)}, {Format::filter, shape_of(c.w)},
                                 {Format::activation, shape_of(c.y)}, c.bias, c.residual);
     std::vector<DType> stored = stored_as(operands.size(), c.dtype, c.result);
+    if (c.prologue) {
+      operands.insert(operands.begin() + 1, 2, {Format::plain, {c.x[1]}});
+      stored.insert(stored.begin() + 1, 2, c.dtype);
+    }
     if (!c.statistics) return plan(std::move(node), operands, stored);
     if (c.pass == Pass::dgrad) {  // its output moves behind the operands of the normalisation
       operands.push_back(operands.back());

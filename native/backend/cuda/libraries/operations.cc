@@ -15,12 +15,14 @@ enum Uid : int64_t {
   uid_square_total = 'q',
   uid_gradient = 'g',
   uid_weight = 'm',
-  uid_shift = 'n',
+  uid_norm_bias = 'n',
   uid_mean = 'o',
   uid_invstd = 'p',
   uid_dweight = 'u',
   uid_dbias = 'v',
-  uid_spare = 'z'
+  uid_spare = 'z',
+  uid_scale = 'i',
+  uid_offset = 'j'
 };
 
 // Of the i-th value inside a graph; `uid` is that of a value at its border.
@@ -109,6 +111,20 @@ Descriptor sum_up(const CudnnFunctions& cudnn, const Convolution& c, const Descr
   return std::move(made.finalize());
 }
 
+// x · scale + shift, rectified, as the operation `made` goes on with it; in the type of x, as engines want it.
+Descriptor prologue(const CudnnFunctions& cudnn, const Convolution& c, Descriptor x, std::vector<Descriptor>& made) {
+  const auto channels = [&](int64_t uid) { return tensor(cudnn, uid, c.dtype, {1, c.x[1], 1, 1}); };
+  const Pointwise parts[] = {{CUDNN_POINTWISE_MUL, channels(uid_scale)},
+                             {CUDNN_POINTWISE_ADD, channels(uid_offset)},
+                             {CUDNN_POINTWISE_RELU_FWD, {}}};
+  for (const auto& [mode, operand] : parts) {
+    const Descriptor next = tensor(cudnn, inner(uid_x, made.size()), c.dtype, c.x, true);
+    made.push_back(pointwise(cudnn, mode, x, operand, next));
+    x = next;
+  }
+  return x;
+}
+
 // The gradient behind the mask of relu(bn(x)), and the sums over it that the gradient of bn is made of.
 std::vector<Descriptor> masked_gradient(const CudnnFunctions& cudnn, const Convolution& c) {
   const auto channels = [&](int64_t uid) { return tensor(cudnn, uid, DType::float32, {1, c.x[1], 1, 1}); };
@@ -121,7 +137,7 @@ std::vector<Descriptor> masked_gradient(const CudnnFunctions& cudnn, const Convo
   const Pointwise parts[] = {{CUDNN_POINTWISE_SUB, mean},
                              {CUDNN_POINTWISE_MUL, invstd},
                              {CUDNN_POINTWISE_MUL, weight},
-                             {CUDNN_POINTWISE_ADD, channels(uid_shift)}};
+                             {CUDNN_POINTWISE_ADD, channels(uid_norm_bias)}};
   for (const auto& [mode, operand] : parts) {
     const Descriptor next = tensor(cudnn, inner(uid_x, made.size()), DType::float32, c.x, true);
     made.push_back(pointwise(cudnn, mode, normalised, operand, next));
@@ -153,7 +169,13 @@ std::vector<Descriptor> operations(const CudnnFunctions& cudnn, const Convolutio
   const Descriptor x = tensor(cudnn, uid_x, type_of(Pass::dgrad), c.x);
   const Descriptor w = tensor(cudnn, uid_w, type_of(Pass::wgrad), c.w);
   const Descriptor y = tensor(cudnn, uid_y, type_of(Pass::forward), c.y);
-  if (c.statistics) return {convolve(cudnn, c, x, w, y), sum_up(cudnn, c, y)};
+  if (c.prologue || c.statistics) {
+    std::vector<Descriptor> made;
+    const Descriptor fed = c.prologue ? prologue(cudnn, c, x, made) : x;
+    made.push_back(convolve(cudnn, c, fed, w, y));
+    if (c.statistics) made.push_back(sum_up(cudnn, c, y));
+    return made;
+  }
   const std::vector<Pointwise> parts = epilogue(cudnn, c);
   if (parts.empty()) return {convolve(cudnn, c, x, w, y)};
   const auto after = [&](size_t i) {  // what stands behind the first i parts
@@ -171,10 +193,13 @@ std::vector<Descriptor> operations(const CudnnFunctions& cudnn, const Convolutio
 
 std::vector<int64_t> uids(const Convolution& c) {
   if (c.pass == Pass::dgrad && c.statistics)
-    return {uid_y, uid_w, uid_x, uid_weight, uid_shift, uid_mean, uid_invstd, uid_gradient, uid_dweight, uid_dbias};
+    return {uid_y, uid_w, uid_x, uid_weight, uid_norm_bias, uid_mean, uid_invstd, uid_gradient, uid_dweight, uid_dbias};
   if (c.pass == Pass::dgrad) return {uid_y, uid_w, uid_x};
+  if (c.pass == Pass::wgrad && c.prologue) return {uid_x, uid_scale, uid_offset, uid_y, uid_w};
   if (c.pass == Pass::wgrad) return {uid_x, uid_y, uid_w};
-  std::vector<int64_t> found{uid_x, uid_w};
+  std::vector<int64_t> found{uid_x};
+  if (c.prologue) found.insert(found.end(), {uid_scale, uid_offset});
+  found.push_back(uid_w);
   if (c.bias) found.push_back(uid_bias);
   if (c.residual) found.push_back(uid_residual);
   found.push_back(uid_y);
