@@ -28,9 +28,13 @@ else await all(values.model);
 
 async function all(models: readonly string[]): Promise<void> {
   const results = [];
-  for (const model of models) results.push(both(model, await batchOf(model)));
+  let file = '';
+  for (const model of models) {
+    results.push(both(model, await batchOf(model)));
+    const missing = models.slice(results.length);
+    file = await writeRecord('memory', { device: values.device, allowed, missing, results });
+  }
   const holds = results.every(({ held, resident }) => Math.max(held, Math.abs(resident)) <= allowed);
-  const file = await writeRecord('memory', { device: values.device, allowed, results, holds });
   process.stdout.write(`record: ${file}\n`);
   process.exitCode = holds ? 0 : 1;
 }
