@@ -34,8 +34,8 @@ export async function measureMemory(options: MemoryOptions): Promise<MemoryResul
   const { model, batchSize, imageSize = modelDefaults(model).imageSize, device: name = 'cpu' } = options;
   const device = await Device.open(name, { threads: 1 });
   try {
-    await twoSteps(device, partsOf({ model: 'cifar-resnet20', batchSize: 1, imageSize: 8 }), 1); // what libraries take once
     const parts = partsOf({ model, batchSize, imageSize });
+    await twoSteps(device, parts, batchSize); // what libraries and JavaScript take once, and do not give back
     const before = nativeBytes();
     const { native, ...bytes } = await twoSteps(device, parts, batchSize);
     return { model, batchSize, imageSize, ...bytes, residentBytes: native - before };
