@@ -130,9 +130,9 @@ export const command = defineCommand({
     const { result, profiles } = await withDevice(values, (device) =>
       bench(device, { ...options, fuse: !unfused }, steps, progress),
     );
+    output.answer(result, () => [layerTable(result.layers), opTable(result.ops), summary(result)].join('\n\n'));
     if (values.html !== undefined) await save(values.html, benchPage(result, summary(result)));
     if (values.trace !== undefined) await save(values.trace, JSON.stringify(traceOf(profiles.at(-1) ?? [], model)));
-    output.answer(result, () => [layerTable(result.layers), opTable(result.ops), summary(result)].join('\n\n'));
   },
 });
 
