@@ -110,7 +110,7 @@ export const command = defineCommand({
     if (inTurns && options.auxLogits) throw new UsageError('--peer and --data time networks without --aux-logits');
     const steps = values.steps ?? (inTurns ? 20 : 100);
     const { device, threads, tf32, deterministic, unfused = false } = values;
-    const machine = { device, threads, tf32, deterministic };
+    const machine = { device, threads, tf32, deterministic, 'compiled-engines': values['compiled-engines'] };
     if (values.data !== undefined) {
       const { data, workers, peer, python, rounds = 5, record } = values;
       const result = await benchData(

@@ -1,5 +1,5 @@
 // Flags and steps that several commands share.
-import { Device } from '../program.ts';
+import { Device, type DeviceOptions } from '../program.ts';
 import { UsageError, type Values } from './args.ts';
 
 export const deviceOptions = {
@@ -9,6 +9,13 @@ export const deviceOptions = {
   deterministic: {
     type: 'switch',
     description: 'CUDA: equal runs give equal bits, at some speed (a CPU always does, for equal --threads)',
+  },
+  'compiled-engines': {
+    type: 'text',
+    choices: ['never', 'timed', 'always'],
+    value: 'WHEN',
+    description:
+      'CUDA: batch norm and pooling by engines that cuDNN compiles: never (default), timed (the faster), always',
   },
 } as const;
 
@@ -73,11 +80,15 @@ export function required<T>(flag: string, value: T | undefined): T {
   return value;
 }
 
-export async function withDevice<T>(
-  { device: name = 'cpu', threads, tf32 = false, deterministic = false }: DeviceChoice,
-  use: (device: Device) => Promise<T>,
-): Promise<T> {
-  const device = await Device.open(name, { ...(threads !== undefined && { threads }), tf32, deterministic });
+export function compiledEnginesOf(choice: DeviceChoice): Pick<DeviceOptions, 'compiledEngines'> {
+  const compiledEngines = choice['compiled-engines'] as DeviceOptions['compiledEngines'];
+  return compiledEngines === undefined ? {} : { compiledEngines };
+}
+
+export async function withDevice<T>(choice: DeviceChoice, use: (device: Device) => Promise<T>): Promise<T> {
+  const { device: name = 'cpu', threads, tf32 = false, deterministic = false } = choice;
+  const options = { ...(threads !== undefined && { threads }), tf32, deterministic, ...compiledEnginesOf(choice) };
+  const device = await Device.open(name, options);
   try {
     return await use(device);
   } finally {

@@ -147,6 +147,8 @@ function entrants(options: PeerOptions, script: string, threads: number): Entran
   const switches = (['tf32', 'deterministic'] as const).filter((name) => options[name]).map((name) => `--${name}`);
   const flags = [...common, '--amp-dtype', ampDtype, '--threads', String(threads), ...switches];
   const program = [...process.execArgv, process.argv[1] as string, 'bench', '--serve', ...flags, '--device', device];
+  const engines = options['compiled-engines'];
+  if (engines !== undefined) program.push('--compiled-engines', engines);
   const own = { name: 'node-cudnn', command: process.execPath, args: program };
   const peers = ['eager', 'compile'].map((variant) => ({
     name: `pytorch ${variant}`,

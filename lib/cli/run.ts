@@ -14,16 +14,17 @@ import {
 import { checkPrecision } from '../train/options.ts';
 import { RunFolder } from '../train/output.ts';
 import type { Output } from './command.ts';
-import { withDevice } from './common.ts';
+import { compiledEnginesOf, type DeviceChoice, withDevice } from './common.ts';
 import type { Configuration } from './configuration.ts';
 import { asLoaded, describeSet, leftOut, loadData } from './data.ts';
 import { openWeights, picturesOf } from './weights.ts';
 
-export interface RunRequest {
+/** What a machine computes with; the rest of a device's options are the configuration's. */
+type Machine = Pick<DeviceChoice, 'device' | 'threads' | 'compiled-engines'>;
+
+export interface RunRequest extends Machine {
   readonly configuration: Configuration;
   readonly folder: string;
-  readonly device?: string | undefined;
-  readonly threads?: number | undefined;
   readonly resume?: string | undefined;
   readonly overwrite?: boolean | undefined;
   readonly recoveryInterval?: number | undefined;
@@ -140,6 +141,7 @@ async function trainerOptions(request: RunRequest, data: DataSet | StreamedDataS
     ...(request.overwrite && { overwrite: true }),
     ...(request.device !== undefined && { device: request.device }),
     ...(request.threads !== undefined && { threads: request.threads }),
+    ...compiledEnginesOf(request),
     ...(request.resume !== undefined && { resume: request.resume }),
     ...(request.recoveryInterval !== undefined && { recoveryInterval: request.recoveryInterval }),
     ...(request.logInterval !== undefined && { stepsPerCall: request.logInterval }),

@@ -44,6 +44,7 @@ export const command = defineCommand({
       overwrite: true,
       device: values.device,
       threads: values.threads,
+      'compiled-engines': values['compiled-engines'],
     };
     let pictures: SeenPicture[] = [];
     const { result } = await train(request, output, async (trainer, data, { status }) => {

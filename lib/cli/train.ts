@@ -67,6 +67,7 @@ export const command = defineCommand({
       resume,
       device: values.device,
       threads: values.threads,
+      'compiled-engines': values['compiled-engines'],
       overwrite: values.overwrite,
       recoveryInterval: values['recovery-interval'],
       logInterval: values['log-interval'],

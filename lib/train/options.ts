@@ -2,7 +2,7 @@ import { channelStatistics } from '../data/statistics.ts';
 import { type DataSet, isStreamed, type PictureSet, type StreamedDataSet } from '../data/types.ts';
 import type { Module } from '../nn/index.ts';
 import type { Optimizer, Schedule } from '../optim/index.ts';
-import type { Device } from '../program.ts';
+import type { Device, DeviceOptions } from '../program.ts';
 import type { Callback } from './callbacks.ts';
 import type { Checkpoint, CheckpointInfo, ModelInfo } from './checkpoint.ts';
 import { TrainingError } from './errors.ts';
@@ -29,6 +29,8 @@ export interface TrainerOptions {
   readonly tf32?: boolean;
   /** CUDA: equal runs give equal bits. On a CPU they always do, for an equal number of threads. Default false. */
   readonly deterministic?: boolean;
+  /** CUDA: whether engines that cuDNN compiles take the place of kernels for batch norm and pooling. Default 'never'. */
+  readonly compiledEngines?: DeviceOptions['compiledEngines'];
   readonly batchSize: number;
   readonly epochs: number;
   readonly optimizer: Optimizer;

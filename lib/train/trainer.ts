@@ -62,8 +62,12 @@ export class Trainer implements TrainingControl {
     const checkpoint = resume === undefined ? undefined : await readCheckpoint(resume);
     const info = modelInfo(options);
     if (checkpoint) checkResumable(checkpoint, checkpointHead(options, info));
-    const { device: name = 'cpu', threads, tf32 = false, deterministic = false } = options;
-    const device = await Device.open(name, { ...(threads !== undefined && { threads }), tf32, deterministic });
+    const { device: name = 'cpu', threads, tf32 = false, deterministic = false, compiledEngines } = options;
+    const device = await Device.open(name, {
+      ...(threads !== undefined && { threads }),
+      ...{ tf32, deterministic },
+      ...(compiledEngines !== undefined && { compiledEngines }),
+    });
     try {
       checkPrecision(device, options.ampDtype ?? 'float32');
       const parts = await build(options, info, device, checkpoint);

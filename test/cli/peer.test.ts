@@ -37,7 +37,16 @@ describe('bench --peer', () => {
     const python = await standIn('python', `if (given.includes('--variant compile')) process.exit(1);`);
     const record = join(folder, 'record');
     const precision = ['--amp-dtype', 'float32', '--tf32', '--deterministic', '--threads', 1];
-    const places = ['--python', python.file, '--peer-device', 'cuda:3', '--record', record];
+    const places = [
+      '--python',
+      python.file,
+      '--peer-device',
+      'cuda:3',
+      '--record',
+      record,
+      '--compiled-engines',
+      'timed',
+    ];
     const result = await json<Comparison>('bench', '--peer', 'pytorch', ...flags, ...precision, ...places, '--unfused');
     const told = (await python.told()).trim().split('\n');
     const common =
