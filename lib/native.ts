@@ -98,6 +98,15 @@ export interface NativeDevice {
   compile(graph: NativeGraph, state: NativeState): Promise<NativeProgram>;
   /** What compile() would lay out, without taking memory, and the bytes that the device could give now. */
   plan(graph: NativeGraph, state: NativeState): Promise<NativePlan & { readonly availableBytes: number }>;
+  /**
+   * The name of the graph whose step takes the least time, where the device measures; kept under `problem`, one line, with
+   * its other choices. The graphs use variables of their own. The first where there is no memory to measure.
+   */
+  fastest(
+    problem: string,
+    variables: readonly NativeVariable[],
+    alternatives: readonly { readonly name: string; readonly graph: NativeGraph }[],
+  ): Promise<string>;
   /** Bytes that states and programs of this device hold now, and the most they ever held. */
   memory(): { readonly bytes: number; readonly peakBytes: number };
   /** Waits for what is enqueued, then frees everything. Later calls reject. */

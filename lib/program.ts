@@ -1,4 +1,5 @@
 // From a graph to a program on a device. Opens native.ts, as only data/picture-reader.ts does besides.
+import { type Answers, fasterOn, fuseByTime } from './choice.ts';
 import {
   ArgumentError,
   checkOptions,
@@ -25,6 +26,7 @@ import {
   type NativeState,
   native,
 } from './native.ts';
+import { nativeVariable, toNative } from './native-graph.ts';
 import { type Plan, type ProfileRow, planOf, planText } from './plan.ts';
 import { checkArray, contentOf, nearest, State, type VariableSpec } from './state.ts';
 
@@ -37,7 +39,10 @@ export interface DeviceOptions {
   readonly deterministic?: boolean;
   /** CUDA: float32 products may round their operands to tf32 (10 bits of mantissa). */
   readonly tf32?: boolean;
-  /** CUDA: time the engines that cuDNN and cuBLASLt propose (default); else take the first. */
+  /**
+   * CUDA: time the engines that cuDNN and cuBLASLt propose, and fused groups beside what they stand for (default); else take
+   * the first engine, and every group.
+   */
   readonly measureEngines?: boolean;
   /**
    * CUDA: engines that cuDNN compiles at run time, a second each, for batch norm and pooling: 'never' (default); 'timed': one
@@ -63,6 +68,7 @@ const deviceOptions = [
 /** A machine that runs programs: 'cpu', 'reference' or 'cuda:N'. */
 export class Device {
   readonly #device: NativeDevice;
+  readonly #answers: Answers = new Map();
   readonly features: ReadonlySet<string>;
 
   private constructor(device: NativeDevice) {
@@ -117,8 +123,7 @@ export class Device {
     if (!Number.isInteger(seed)) throw new ArgumentError(`createState: seed must be an integer, got ${String(seed)}`);
     const ready = variables.filter(({ initial }) => typeof initial !== 'function');
     for (const variable of ready) contentOf(variable, seed); // what does not fit is refused before anything is allocated
-    const types = variables.map((variable) => ({ ...typeOf(variable), name: variable.name }));
-    const handle = await this.#device.createState(types);
+    const handle = await this.#device.createState(variables.map(nativeVariable));
     try {
       await fill(handle, variables, seed);
     } catch (error) {
@@ -136,6 +141,12 @@ export class Device {
   /** @internal */
   plan(graph: NativeGraph, state: NativeState): ReturnType<NativeDevice['plan']> {
     return this.#device.plan(graph, state);
+  }
+
+  /** @internal fuse(), but where this device measures, time decides. */
+  async fuse(graph: Graph, features: ReadonlySet<string>, keep: readonly string[]): Promise<Graph> {
+    if (!this.features.has('measures')) return fuseGraph(graph, features, keep);
+    return fuseByTime(graph, features, keep, this.#answers, fasterOn(this.#device));
   }
 
   /** Waits for what is enqueued, then frees everything. */
@@ -163,7 +174,7 @@ export interface CompileOptions {
 
 /** Fuses, plans and prepares the graph for the device; the program reads and writes the variables of `state`. */
 export async function compile(graph: Graph, options: CompileOptions): Promise<Program> {
-  const { final, native } = finished(graph, options);
+  const { final, native } = await finished(graph, options);
   const { device, state, keep = [] } = options;
   return new Program(final, await device.compile(native, state.handle), keep);
 }
@@ -174,10 +185,11 @@ export interface MemoryNeed {
   readonly availableBytes: number;
 }
 
-/** Plans as compile() does, but takes no memory. */
+/** Plans as compile() does, but keeps no memory. */
 export async function planMemory(graph: Graph, options: CompileOptions): Promise<MemoryNeed> {
   const { device, state } = options;
-  const plan = await device.plan(finished(graph, options).native, state.handle);
+  const { native } = await finished(graph, options);
+  const plan = await device.plan(native, state.handle);
   const unknown = plan.availableBytes >= 2 ** 63;
   return {
     bytes: plan.arenaBytes + plan.workspaceBytes,
@@ -186,7 +198,7 @@ export async function planMemory(graph: Graph, options: CompileOptions): Promise
 }
 
 /** The graph after all passes, checked, and as the device takes it. */
-function finished(graph: Graph, options: CompileOptions): { final: Graph; native: NativeGraph } {
+async function finished(graph: Graph, options: CompileOptions): Promise<{ final: Graph; native: NativeGraph }> {
   checkOptions('compile', options, ['device', 'state', 'keep', 'fuse']);
   const { device, state, keep = [], fuse = true } = options;
   if (state.device !== device) throw new ArgumentError('compile: the state belongs to another device');
@@ -194,11 +206,10 @@ function finished(graph: Graph, options: CompileOptions): { final: Graph; native
   checkDtypes(graph, device);
   warnOfEmulation(graph, device);
   const chosen = new Set(chosenFusions(fuse).filter((op) => device.features.has(op)));
-  const fused = fuseGraph(graph, chosen, keep);
-  const final = lower(fused, device.features);
+  const final = lower(await device.fuse(graph, chosen, keep), device.features);
   checkVariables(final, state);
   const kept = new Set(keep.map((name) => final.find(name)));
-  return { final, native: { ...toNative(final, state, kept), slices: chosen.has('op:concat') } };
+  return { final, native: { ...toNative(final, (name) => state.index(name), kept), slices: chosen.has('op:concat') } };
 }
 
 /** The features that fuse() may use. */
@@ -208,22 +219,6 @@ function chosenFusions(fuse: boolean | readonly string[]): string[] {
   const unknown = chosen.find((name) => !all.includes(name));
   if (unknown !== undefined) throw new ArgumentError(`compile: nothing fuses to '${unknown}'${nearest(unknown, all)}`);
   return chosen.map((name) => `op:${name}`);
-}
-
-function toNative(graph: Graph, state: State, kept: ReadonlySet<Value>): NativeGraph {
-  const index = ({ id }: Value) => id;
-  return {
-    values: graph.values.map((value) => ({
-      ...typeOf(value),
-      name: value.name,
-      storage: value.storage,
-      ...(value.storage === 'variable' && { variable: state.index(value.name) }),
-      ...(kept.has(value) && { keep: true }),
-    })),
-    nodes: graph.nodes.map(({ op, path, inputs, outputs, attributes }) => {
-      return { op, path, inputs: inputs.map(index), outputs: outputs.map(index), attributes };
-    }),
-  };
 }
 
 /** Inputs of a step, by name. */

@@ -22,7 +22,12 @@ const knows: Record<string, readonly string[]> = {
 };
 
 /** Files that make up one room, beside the folders. */
-const files: Record<string, string> = { 'state.ts': 'program', 'plan.ts': 'program' };
+const files: Record<string, string> = {
+  'state.ts': 'program',
+  'plan.ts': 'program',
+  'choice.ts': 'program',
+  'native-graph.ts': 'program',
+};
 
 function filesBelow(folder: string, pattern: RegExp): string[] {
   return readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })

@@ -3,8 +3,8 @@
 // is quickly made is made anew by all that read it, forward and backward, and not stored.
 // Which groups, and what a node means that stands for one, each op's file says (fold, fuse, remake, lower in its rule).
 import type { Graph, Node, Value } from './graph.ts';
-import { type Folding, ruleOf, rulesOf, type Target } from './registry.ts';
-import { copy, rewrite } from './rewrite.ts';
+import { type Folding, type Match, ruleOf, rulesOf, type Target } from './registry.ts';
+import { copy, type Excerpt, excerpt, rewrite } from './rewrite.ts';
 
 /**
  * The names by which compile() switches them: of all folding and fused ops, and `concat`, whose inputs native code lets
@@ -14,46 +14,65 @@ export function fusions(): readonly string[] {
   return [...[...rulesOf('fold'), ...rulesOf('fuse'), ...rulesOf('remake')].map(([op]) => op), 'concat'].sort();
 }
 
+/** A group that fuse() found, and what stands there without it: two graphs over the same values. */
+export interface Group {
+  /** One of fusions(). */
+  readonly op: string;
+  readonly fused: Excerpt;
+  readonly unfused: Excerpt;
+}
+
+/** Whether a group is to be formed. */
+export type Choose = (group: Group) => boolean;
+
 /**
- * Folds, fuses and remakes with what `features` offers as `op:<name>`. Values named in `keep` stay readable: nothing that hides
- * them is replaced.
+ * Folds, fuses and remakes with what `features` offers as `op:<name>`, as far as `choose` (default: always) agrees. Values named
+ * in `keep` stay readable: nothing that hides them is replaced.
  */
-export function fuse(graph: Graph, features: ReadonlySet<string>, keep: readonly string[] = []): Graph {
+export function fuse(
+  graph: Graph,
+  features: ReadonlySet<string>,
+  keep: readonly string[] = [],
+  choose?: Choose,
+): Graph {
   const isOffered = ([op]: [string, unknown]) => features.has(`op:${op}`);
   const folds = rulesOf('fold')
     .filter(isOffered)
-    .map(
-      ([, find]): Find =>
-        (last) =>
-          listOf(find(last)),
-    );
+    .map(([op, find]): Finder => ({ op, find: (last) => listOf(find(last)) }));
   const fuses = rulesOf('fuse')
     .filter(isOffered)
-    .map(
-      ([op, find]): Find =>
-        (last) => {
-          const match = find(last);
-          return listOf(match && { ...match, emit: (target) => copy({ op, path: '', ...match }, target) });
-        },
-    );
-  const remakes = rulesOf('remake').filter(isOffered);
-  const passes = [folds, fuses, remakes.map(([, find]) => find)];
-  return passes.reduce((result, finders) => replaceGroups(result, keep, finders), graph);
+    .map(([op, match]): Finder => ({ op, find: (last) => listOf(fusedNode(op, match(last))) }));
+  const remakes = rulesOf('remake')
+    .filter(isOffered)
+    .map(([op, find]): Finder => ({ op, find }));
+  return [folds, fuses, remakes].reduce((result, finders) => replaceGroups(result, keep, finders, choose), graph);
 }
 
-/** Groups that are replaced together. */
-type Find = (last: Node) => readonly Folding[] | undefined;
+interface Finder {
+  readonly op: string;
+  /** Parts of one group, each in its place. */
+  readonly find: (last: Node) => readonly Folding[] | undefined;
+}
 
 function listOf(found: Folding | undefined): readonly Folding[] | undefined {
   return found && [found];
 }
 
-function replaceGroups(graph: Graph, keep: readonly string[], finders: readonly Find[]): Graph {
-  const plan = new Plan(graph, new Set(keep.map((name) => graph.find(name))));
+function fusedNode(op: string, match: Match | undefined): Folding | undefined {
+  return match && { ...match, emit: (target) => copy({ op, path: '', ...match }, target) };
+}
+
+function replaceGroups(
+  graph: Graph,
+  keep: readonly string[],
+  finders: readonly Finder[],
+  choose: Choose | undefined,
+): Graph {
+  const plan = new Plan(graph, new Set(keep.map((name) => graph.find(name))), choose);
   for (const node of graph.nodes) {
-    for (const find of finders) {
+    for (const { op, find } of finders) {
       const found = find(node);
-      if (found) plan.replace(found);
+      if (found) plan.replace(op, found);
     }
   }
   return rewrite(graph, plan.nodes, (node, target) => plan.emit(node, target));
@@ -69,29 +88,45 @@ export function lower(graph: Graph, features: ReadonlySet<string>): Graph {
 
 class Plan {
   nodes: readonly Node[];
+  readonly #graph: Graph;
   /** By the node that keeps a group's place among the nodes. */
   readonly #replaced = new Map<Node, Folding>();
   readonly #kept: ReadonlySet<Value>;
+  readonly #choose: Choose | undefined;
 
-  constructor(graph: Graph, kept: ReadonlySet<Value>) {
+  constructor(graph: Graph, kept: ReadonlySet<Value>, choose: Choose | undefined) {
     this.nodes = graph.nodes;
+    this.#graph = graph;
     this.#kept = kept;
+    this.#choose = choose;
   }
 
-  replace(foldings: readonly Folding[]): void {
+  replace(op: string, foldings: readonly Folding[]): void {
     const all = new Set(foldings.flatMap(({ nodes }) => nodes));
     const given = foldings.flatMap(({ outputs }) => outputs);
     if (![...all].every((node) => this.nodes.includes(node)) || !this.#hidesNothing(all, given)) return;
     const anchors = foldings.map(({ nodes }) => nodes.find((node) => this.#canGatherAt(node, new Set(nodes))));
     if (anchors.includes(undefined)) return;
+    if (this.#choose && !this.#choose(this.#group(op, foldings))) return;
     for (const [i, folding] of foldings.entries()) this.#gather(folding, anchors[i] as Node);
   }
 
+  /** Both sides by themselves, where nobody has chosen yet. */
+  #group(op: string, foldings: readonly Folding[]): Group {
+    const all = new Set(foldings.flatMap(({ nodes }) => nodes));
+    const outputs = foldings.flatMap((folding) => folding.outputs);
+    const places = new Map(foldings.map((folding) => [placeOf(folding), folding] as const));
+    const unfused = this.nodes.filter((node) => all.has(node));
+    return {
+      op,
+      fused: excerpt(this.#graph, [...places.keys()], outputs, (place, target) => emitted(places, place, target)),
+      unfused: excerpt(this.#graph, unfused, outputs, copy),
+    };
+  }
+
   #gather(folding: Folding, anchor: Node): void {
-    const { nodes, inputs, outputs } = folding;
-    const group = new Set(nodes);
-    const { path } = nodes[0] as Node;
-    const place: Node = { op: 'group', path, inputs, outputs, attributes: {} };
+    const group = new Set(folding.nodes);
+    const place = placeOf(folding);
     this.#replaced.set(place, folding);
     this.nodes = this.nodes.flatMap((node) => {
       if (node === anchor) return [place];
@@ -100,7 +135,7 @@ class Plan {
   }
 
   emit(node: Node, target: Target): readonly Value[] {
-    return this.#replaced.get(node)?.emit(target) ?? copy(node, target);
+    return emitted(this.#replaced, node, target);
   }
 
   /** Values inside the group that the fused node does not give are read by nobody else. */
@@ -119,6 +154,16 @@ class Plan {
       return between.every((other) => group.has(other) || !conflict(node, other));
     });
   }
+}
+
+/** Keeps a folding's place among the nodes. */
+function placeOf({ nodes, inputs, outputs }: Folding): Node {
+  const { path } = nodes[0] as Node;
+  return { op: 'group', path, inputs, outputs, attributes: {} };
+}
+
+function emitted(places: ReadonlyMap<Node, Folding>, node: Node, target: Target): readonly Value[] {
+  return places.get(node)?.emit(target) ?? copy(node, target);
 }
 
 /** Whether the order of two nodes matters: one writes what the other reads or writes. */

@@ -1,6 +1,6 @@
 export { autocast } from './autocast.ts';
 export { ArgumentError, checkOptions, closest, ShapeError } from './errors.ts';
-export { fuse, fusions, lower } from './fuse.ts';
+export { type Choose, fuse, fusions, type Group, lower } from './fuse.ts';
 export { gradient } from './gradient.ts';
 export {
   type Attribute,
@@ -13,7 +13,7 @@ export {
   type Value,
   type VariableOptions,
 } from './graph.ts';
-export { bytesText, graphText, table } from './print.ts';
+export { bytesText, graphText, structureText, table } from './print.ts';
 export {
   defineOp,
   type Folding,
@@ -24,7 +24,7 @@ export {
   ruleOf,
   type Target,
 } from './registry.ts';
-export { copy, outputsOf, producedBy, readersOf, rewrite } from './rewrite.ts';
+export { copy, type Excerpt, outputsOf, producedBy, readersOf, rewrite } from './rewrite.ts';
 export {
   type DType,
   denseBytes,

@@ -1,5 +1,5 @@
-import type { Graph, Value } from './graph.ts';
-import { shapeText } from './types.ts';
+import type { Graph, Node, Value } from './graph.ts';
+import { shapeText, typeText } from './types.ts';
 
 /** Rows as aligned columns; columns of numbers stand to the right. */
 export function table(header: readonly string[], rows: readonly (readonly (string | number)[])[]): string {
@@ -20,13 +20,21 @@ export function bytesText(bytes: number): string {
 
 /** One line per node: `conv1: bfloat16 [8,16,32,32] = conv2d(images, conv1.weight) {stride: [1,1]}`. */
 export function graphText(graph: Graph): string {
-  return graph.nodes
-    .map(({ op, inputs, outputs, attributes }) => {
-      const entries = Object.entries(attributes).map(([key, value]) => `${key}: ${JSON.stringify(value)}`);
-      const call = `${op}(${inputs.map(({ name }) => name).join(', ')})`;
-      return `${outputs.map(valueText).join(', ')} = ${call}${entries.length ? ` {${entries.join(', ')}}` : ''}`;
-    })
-    .join('\n');
+  return graph.nodes.map((node) => nodeText(node, valueText, ({ name }) => name)).join('\n');
+}
+
+/** One line without names or paths: equal for graphs that mean the same, such as `float32 plain [4]; 1 = relu(0)`. */
+export function structureText({ values, nodes }: Graph): string {
+  const id = (value: Value) => String(value.id);
+  const given = values.filter(({ storage }) => storage !== 'temporary').map(typeText);
+  const written = (value: Value) => (value.storage === 'variable' ? id(value) : `${id(value)}: ${typeText(value)}`);
+  return [given.join(', '), ...nodes.map((node) => nodeText(node, written, id))].join('; ');
+}
+
+function nodeText(node: Node, written: (value: Value) => string, read: (value: Value) => string): string {
+  const entries = Object.entries(node.attributes).map(([key, value]) => `${key}: ${JSON.stringify(value)}`);
+  const call = `${node.op}(${node.inputs.map(read).join(', ')})`;
+  return `${node.outputs.map(written).join(', ')} = ${call}${entries.length ? ` {${entries.join(', ')}}` : ''}`;
 }
 
 function valueText({ name, dtype, shape, storage }: Value): string {

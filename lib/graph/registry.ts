@@ -45,8 +45,8 @@ export interface OpRule {
   /** For an op that takes arithmetic out of the nodes behind it: the nodes around `last` that can be written with it. */
   readonly fold?: (last: Node) => Folding | undefined;
   /**
-   * For an op that makes anew what others wrote for it: the groups, each in its place, that around `last` write and read it.
-   * All of them are replaced, or none.
+   * For an op that stands for fused nodes too: the groups, each in its place, around `last`. All of them are replaced, or
+   * none.
    */
   readonly remake?: (last: Node) => readonly Folding[] | undefined;
   /** For a fused op: emits its unfused form and returns the values that stand for the node's outputs. */

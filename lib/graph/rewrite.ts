@@ -7,11 +7,39 @@ import type { ValueType } from './types.ts';
 export type Visit = (node: Node, target: Target) => readonly Value[];
 
 export function rewrite(source: Graph, nodes: readonly Node[], visit: Visit): Graph {
+  const given = source.values.filter(({ storage }) => storage !== 'temporary');
+  const { graph, mapped } = rebuild(source, given, nodes, visit);
+  graph.rename(
+    [...source.names].flatMap(([name, value]) => {
+      const result = mapped.get(value);
+      return result ? [[name, result] as const] : [];
+    }),
+  );
+  return graph;
+}
+
+/** A part of a graph by itself: what it reads of the rest are inputs. */
+export interface Excerpt {
+  readonly graph: Graph;
+  /** What it gives to the rest, variables aside. */
+  readonly outputs: readonly Value[];
+}
+
+export function excerpt(source: Graph, nodes: readonly Node[], outputs: readonly Value[], visit: Visit): Excerpt {
+  const made = new Set(nodes.flatMap((node) => node.outputs.filter(({ storage }) => storage === 'temporary')));
+  const used = new Set(nodes.flatMap((node) => [...node.inputs, ...node.outputs]));
+  const given = [...used].filter((value) => !made.has(value));
+  const { graph, mapped } = rebuild(source, given, nodes, visit);
+  const temporary = outputs.filter(({ storage }) => storage === 'temporary');
+  return { graph, outputs: temporary.map((value) => mapped.get(value) as Value) };
+}
+
+/** Begins with the `given` values, and appends what the nodes become. */
+function rebuild(source: Graph, given: readonly Value[], nodes: readonly Node[], visit: Visit) {
   const graph = new Graph({ dtype: source.dtype, training: source.training });
   const mapped = new Map<Value, Value>();
-  for (const value of source.values) {
-    if (value.storage === 'input') mapped.set(value, graph.input(value.name, value));
-    if (value.storage === 'variable') mapped.set(value, copyVariable(graph, value));
+  for (const value of given) {
+    mapped.set(value, value.storage === 'variable' ? copyVariable(graph, value) : graph.input(value.name, value));
   }
   const target: Target = {
     graph,
@@ -27,13 +55,7 @@ export function rewrite(source: Graph, nodes: readonly Node[], visit: Visit): Gr
       if (output.storage === 'temporary') mapped.set(output, results[i] as Value);
     });
   }
-  graph.rename(
-    [...source.names].flatMap(([name, value]) => {
-      const result = mapped.get(value);
-      return result ? [[name, result] as const] : [];
-    }),
-  );
-  return graph;
+  return { graph, mapped };
 }
 
 /** The node that writes the value, where it is of that op. */

@@ -37,7 +37,7 @@ function normAddRelu(norm: string) {
 }
 
 /** ReLU gradient -> BN gradient, found from the latter, with what stands before the ReLU. */
-export function gradientPair(last: Node) {
+function gradientPair(last: Node) {
   const mask = last.op === 'batch_norm_grad' ? producedBy(last.inputs[0], 'relu_grad') : undefined;
   const activated = mask && producedBy(mask.inputs[1], 'relu');
   const before = activated?.inputs[0]?.producer;

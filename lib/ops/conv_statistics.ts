@@ -13,7 +13,7 @@ import {
   type Value,
   type ValueType,
 } from '../graph/index.ts';
-import { activatedOf, gradientPair } from './batch_norm_fused.ts';
+import { activatedOf } from './batch_norm_fused.ts';
 import { multiplyAdds } from './conv.ts';
 import { reluGrad } from './relu.ts';
 
@@ -58,18 +58,16 @@ function lower(node: Node, { graph, map }: Target): Value[] {
   return graph.emit('conv2d', node.inputs.map(map), [typeOf(node.outputs[0] as Value)], node.attributes);
 }
 
-/** conv2d_dgrad -> gradient of BN+ReLU, found from that of BN. cuDNN sums up in float16 alone. */
-function dgradNorm(last: Node): Folding | undefined {
-  const pair = gradientPair(last);
-  const dgrad = pair?.isOurs(pair.before) ? producedBy(pair.mask.inputs[0], 'conv2d_dgrad') : undefined;
+/** conv2d_dgrad -> batch_norm_relu_grad, found from the latter. cuDNN sums up in float16 alone. */
+function dgradNorm(last: Node): readonly Folding[] | undefined {
+  const [dx, ...normalised] = last.op === 'batch_norm_relu_grad' ? last.inputs : [];
+  const dgrad = producedBy(dx, 'conv2d_dgrad');
   const [dy, w] = dgrad?.inputs ?? [];
-  const dx = dgrad?.outputs[0];
-  if (!pair || !dgrad || !dx || !dy || !w || dx.dtype !== 'float16') return undefined;
+  if (!dgrad || !dx || !dy || !w || dx.dtype !== 'float16') return undefined;
   if (!hasSums(dy, dx, dgrad.attributes) || dgrad.attributes.groups !== 1) return undefined;
-  const [, x, weight, ...statistics] = last.inputs as readonly [Value, Value, Value, ...Value[]];
-  const inputs = [dy, w, x, weight, pair.before.inputs[2] as Value, ...statistics];
+  const inputs = [dy, w, ...normalised];
   const emit = (target: Target) => summedGradient(target, inputs, last, dgrad);
-  return { nodes: [dgrad, pair.mask, last], inputs, outputs: last.outputs, emit };
+  return [{ nodes: [dgrad, last], inputs, outputs: last.outputs, emit }];
 }
 
 function summedGradient({ graph, map }: Target, inputs: readonly Value[], last: Node, dgrad: Node): Value[] {
@@ -116,4 +114,4 @@ defineOp('conv2d_dgrad_statistics', {
   lower: lowerDgrad,
   multiplyAdds: ({ inputs: [dy, w] }: Node) => multiplyAdds(dy as Value, w as Value),
 });
-defineOp('batch_norm_summed_grad', { fold: dgradNorm, lower: lowerNormGradient });
+defineOp('batch_norm_summed_grad', { remake: dgradNorm, lower: lowerNormGradient });

@@ -61,7 +61,8 @@ class Backend {
   virtual ~Backend() = default;
 
   virtual std::string description() const = 0;  // one line for people: processor, library and its version, threads
-  virtual std::vector<std::string> features() const = 0;  // "dtype:bfloat16", "op:batch_norm_add_relu", ...
+  // "dtype:bfloat16", "op:batch_norm_add_relu", ...; "measures": what is faster is found out by measure() below.
+  virtual std::vector<std::string> features() const = 0;
   virtual int threads() const = 0;
 
   virtual size_t bytes(const ValueType& type) const = 0;  // of the physical layout, padding included
@@ -91,6 +92,12 @@ class Backend {
   virtual std::function<void()> capture(std::function<void()> launches) { return launches; }
   // Runs these one after the other; seconds of each, on the device's own clock where it has one.
   virtual std::vector<double> time(const std::vector<std::function<void()>>& launches);
+
+  // Seconds of one step's launches, which are run a few times: the median, with cold caches where the device has a say.
+  virtual double measure(const std::function<void()>& launches) { return time({launches}).front(); }
+  // Choices by measured time (program/choice.h): what was kept under this line, or empty.
+  virtual std::string known_choice(const std::string& /*problem*/) const { return {}; }
+  virtual void keep_choice(const std::string& /*problem*/, const std::string& /*choice*/) {}
 };
 
 inline std::vector<double> Backend::time(const std::vector<std::function<void()>>& launches) {
@@ -106,8 +113,8 @@ inline std::vector<double> Backend::time(const std::vector<std::function<void()>
 }
 
 // The only symbol that a plug-in exports. The version changes whenever this header or program/graph.h does.
-constexpr int backend_version = 3;
-constexpr const char* backend_factory_name = "node_cudnn_backend_v3";
+constexpr int backend_version = 4;
+constexpr const char* backend_factory_name = "node_cudnn_backend_v4";
 using BackendFactory = Backend* (*)(const BackendOptions&);
 
 }  // namespace node_cudnn

@@ -26,6 +26,7 @@ class DeviceObject : public Napi::ObjectWrap<DeviceObject> {
   Napi::Value create_state(const Napi::CallbackInfo& call);
   Napi::Value compile(const Napi::CallbackInfo& call);
   Napi::Value plan(const Napi::CallbackInfo& call);
+  Napi::Value fastest(const Napi::CallbackInfo& call);
   Napi::Value memory(const Napi::CallbackInfo& call);
   Napi::Value close(const Napi::CallbackInfo& call);
   template <class Work>

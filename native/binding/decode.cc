@@ -117,16 +117,23 @@ Node decode_node(const Place& place) {
   return node;
 }
 
-}  // namespace
-
-Graph decode_graph(Napi::Value value) {
-  Place place(value, "graph");
+Graph decode_graph_at(const Place& place) {
   try {
     const Place slices = place["slices"];
     return {place["values"].list(decode_value), place["nodes"].list(decode_node), !slices.missing() && slices.flag()};
   } catch (const Error& error) {
     throw Error(ErrorCode::graph, error.what());
   }
+}
+
+}  // namespace
+
+Graph decode_graph(Napi::Value value) { return decode_graph_at(Place(value, "graph")); }
+
+std::vector<Alternative> decode_alternatives(Napi::Value value) {
+  return Place(value, "alternatives").list([](const Place& place) {
+    return Alternative{place["name"].text(), decode_graph_at(place["graph"])};
+  });
 }
 
 std::vector<Variable> decode_variables(Napi::Value value) {

@@ -3,12 +3,14 @@
 
 #include <napi.h>
 
+#include "program/choice.h"
 #include "program/graph.h"
 #include "program/state.h"
 
 namespace node_cudnn {
 
 Graph decode_graph(Napi::Value value);
+std::vector<Alternative> decode_alternatives(Napi::Value value);
 std::vector<Variable> decode_variables(Napi::Value value);
 
 }  // namespace node_cudnn

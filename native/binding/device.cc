@@ -60,10 +60,11 @@ struct Opened {
 }  // namespace
 
 Napi::Function DeviceObject::define_class(Napi::Env env) {
-  return DefineClass(env, "NativeDevice",
-                     {InstanceMethod<&DeviceObject::create_state>("createState"),
-                      InstanceMethod<&DeviceObject::compile>("compile"), InstanceMethod<&DeviceObject::plan>("plan"),
-                      InstanceMethod<&DeviceObject::memory>("memory"), InstanceMethod<&DeviceObject::close>("close")});
+  return DefineClass(
+      env, "NativeDevice",
+      {InstanceMethod<&DeviceObject::create_state>("createState"), InstanceMethod<&DeviceObject::compile>("compile"),
+       InstanceMethod<&DeviceObject::plan>("plan"), InstanceMethod<&DeviceObject::fastest>("fastest"),
+       InstanceMethod<&DeviceObject::memory>("memory"), InstanceMethod<&DeviceObject::close>("close")});
 }
 
 DeviceObject::DeviceObject(const Napi::CallbackInfo& call) : ObjectWrap(call) {
@@ -141,6 +142,21 @@ Napi::Value DeviceObject::plan(const Napi::CallbackInfo& call) {
       object.Set("availableBytes", available);
       return object;
     };
+  });
+}
+
+Napi::Value DeviceObject::fastest(const Napi::CallbackInfo& call) {
+  Napi::Env env = call.Env();
+  return rejecting(env, [&] {
+    return Environment::of(env).submit(
+        device_,
+        [device = device_.get(), problem = text(call[0], "problem"), variables = decode_variables(call[1]),
+         alternatives = decode_alternatives(call[2])]() mutable -> Answer {
+          const std::string name = node_cudnn::fastest(*device, problem, variables, std::move(alternatives));
+          return [name](Napi::Env env, const std::shared_ptr<Device>&) -> Napi::Value {
+            return Napi::String::New(env, name);
+          };
+        });
   });
 }
 

@@ -184,6 +184,13 @@ std::vector<double> Program::profile(const std::vector<const std::byte*>& inputs
   return seconds;
 }
 
+double Program::measure() {
+  expect_open();
+  double seconds = 0;
+  guarded([&] { seconds = device_.backend().measure([this] { launch(); }); });
+  return seconds;
+}
+
 void Program::fetch(size_t value, void* host) {
   expect_open();
   guarded([&] {

@@ -41,6 +41,8 @@ class Program : public Resource {
   void run(size_t steps, const std::vector<const std::byte*>& inputs);
   // One step; seconds of every node of the plan.
   std::vector<double> profile(const std::vector<const std::byte*>& inputs);
+  // Seconds that a step takes, on inputs as the last one left them.
+  double measure();
   // A kept value or a variable, dense in logical order.
   void fetch(size_t value, void* host);
   void release() noexcept override;

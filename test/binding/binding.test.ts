@@ -325,6 +325,35 @@ describe.each(devices)('%s', (name) => {
     await second.close();
   });
 
+  it('names one of several graphs as the fastest, and keeps nothing of them', async () => {
+    const before = device.memory().bytes;
+    const alternatives = ['one', 'other'].map((alternative) => ({ name: alternative, graph }));
+    expect(['one', 'other']).toContain(await device.fastest('a problem', variables, alternatives));
+    expect(device.memory().bytes).toBe(before);
+    await stillWorks();
+  });
+
+  it.each<[string, unknown[], string, string]>([
+    ['no problem', [undefined, variables, []], 'ERR_ARGUMENT', 'problem: expected a string, got undefined'],
+    ['no variables', ['a problem', 3, []], 'ERR_ARGUMENT', 'variables: expected an array, got 3'],
+    ['no list', ['a problem', variables, {}], 'ERR_ARGUMENT', 'alternatives: expected an array, got an object'],
+    ['nothing to choose from', ['a problem', variables, []], 'ERR_ARGUMENT', 'nothing to choose from (a problem)'],
+    ['no name', ['a problem', variables, [{ graph }]], 'ERR_ARGUMENT', 'alternatives[0].name: expected a string'],
+    ['no graph', ['a problem', variables, [{ name: 'a' }]], 'ERR_GRAPH', 'alternatives[0].graph: expected an object'],
+    [
+      'a graph of an op that nobody knows',
+      ['a problem', variables, [{ name: 'a', graph: withNode(0, { op: 'sub' }) }]],
+      'ERR_GRAPH',
+      'sub layer1',
+    ],
+  ])('fastest refuses %s', async (_what, given, code, message) => {
+    const before = device.memory().bytes;
+    const error = await failure(() => device.fastest(...(given as Parameters<NativeDevice['fastest']>)));
+    expect(error.code).toBe(code);
+    expect(error.message).toContain(message);
+    expect(device.memory().bytes).toBe(before);
+  });
+
   it.runIf(name === 'cpu')('a dtype that the device lacks is named with the value', async () => {
     const error = await failure(() => device.createState([{ name: 'v', ...float4, dtype: 'float64' }]));
     expect(error.code).toBe('ERR_ARGUMENT');

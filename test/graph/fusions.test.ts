@@ -166,7 +166,10 @@ describe('the sums that a convolution gives', () => {
   });
 
   it('of a gradient are switched by themselves', () => {
-    const { nodes } = fuse(trainingOf('cifar-resnet20', 'float16'), new Set(['op:batch_norm_summed_grad']));
+    const { nodes } = fuse(
+      trainingOf('cifar-resnet20', 'float16'),
+      new Set(['op:batch_norm_relu_grad', 'op:batch_norm_summed_grad']),
+    );
     const ops = nodes.map(({ op }) => op);
     expect(ops.filter((op) => op === 'conv2d_dgrad_statistics')).toHaveLength(9);
     expect(ops.filter((op) => op === 'conv2d_statistics')).toEqual([]);

@@ -12,6 +12,20 @@ export const fusion: readonly Mutant[] = [
     tests: fusions,
   },
   {
+    bug: 'a group that was refused is formed',
+    file: 'lib/graph/fuse.ts',
+    find: 'if (this.#choose && !this.#choose(this.#group(op, foldings))) return;',
+    replace: 'if (this.#choose) this.#choose(this.#group(op, foldings));',
+    tests: file('test/graph/groups.test.ts'),
+  },
+  {
+    bug: 'what later passes find is not asked about',
+    file: 'lib/choice.ts',
+    find: 'answers.set(question, await isFaster(question, group));\n  }',
+    replace: 'answers.set(question, await isFaster(question, group));\n    return fused;\n  }',
+    tests: file('test/choice.test.ts'),
+  },
+  {
     bug: 'the convolution takes its own output for the residual',
     file: 'lib/ops/conv_fused.ts',
     find: 'sum?.inputs.find((input) => input !== conv?.outputs[0])',
@@ -120,6 +134,20 @@ export const fusedKernels: readonly Mutant[] = [
     find: 'if (!plan || !candidate.accumulates) return plan;',
     replace: 'if (!plan || !candidate.accumulates || candidate.accumulates) return plan;',
     tests: { file: 'test/cuda/fused.test.ts', names: 'ResNet-20.*bfloat16', simulation: {} },
+  },
+  {
+    bug: 'of a group and its nodes the slower is taken',
+    file: 'native/program/choice.cc',
+    find: 'if (seconds >= least) continue;',
+    replace: 'if (seconds < least && !best.empty()) continue;',
+    tests: { file: 'test/cuda/groups.test.ts', names: 'are left where', simulation: {} },
+  },
+  {
+    bug: 'answers of one way to choose engines hold for others',
+    file: 'native/backend/cuda/engines.cc',
+    find: 'return std::string(cuda_.tf32 ? "; tf32" : "") + compiled;',
+    replace: 'return std::string(cuda_.tf32 ? "" : "") + (compiled ? "" : "");',
+    tests: { file: 'test/cuda/groups.test.ts', names: 'hold for the way', simulation: {} },
   },
   {
     bug: 'the variance from sums forgets the mean',

@@ -6,6 +6,7 @@
 #include <cstring>
 #include <map>
 #include <new>
+#include <string>
 #include <thread>
 
 #include "backend/backend.h"
@@ -18,6 +19,7 @@ struct Log {
   std::atomic<int> runs = 0;
   bool foreign_thread = false;  // any call from another thread than the one that opened it
   std::map<void*, size_t> memory;
+  std::map<std::string, std::string> choices;
   size_t limit = size_t{1} << 30;
 };
 
@@ -92,6 +94,19 @@ class FakeBackend : public Backend {
     std::memcpy(host, device, bytes(type));
   }
   void synchronise() override { check(); }
+
+  // A second for each kernel.
+  double measure(const std::function<void()>& launches) override {
+    check();
+    const int before = log_.runs;
+    launches();
+    return log_.runs - before;
+  }
+  std::string known_choice(const std::string& problem) const override {
+    const auto found = log_.choices.find(problem);
+    return found == log_.choices.end() ? "" : found->second;
+  }
+  void keep_choice(const std::string& problem, const std::string& choice) override { log_.choices[problem] = choice; }
 
  private:
   void check() const {

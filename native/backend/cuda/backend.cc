@@ -11,6 +11,7 @@
 #include "backend/cuda/ops.h"
 #include "backend/cuda/slices.h"
 #include "backend/cuda/step.h"
+#include "backend/cuda/stopwatch.h"
 #include "backend/cuda/transfer.h"
 #include "program/error.h"
 
@@ -141,6 +142,7 @@ class CudaBackend final : public Backend {
   std::vector<std::string> features() const override {
     std::vector<std::string> features = {"dtype:float32", "dtype:bfloat16", "dtype:float16"};
     for (const std::string& op : op_names()) features.push_back("op:" + op);
+    if (engines_->measures()) features.push_back("measures");
     return features;
   }
 
@@ -225,6 +227,15 @@ class CudaBackend final : public Backend {
     return seconds;
   }
 
+  double measure(const std::function<void()>& launches) override {
+    Step step(cuda_.stream, launches);
+    for (int run = 0; run < 2; ++run) step.run();  // what is loaded lazily, and the capture
+    return Stopwatch(cuda_, {}, {}).milliseconds([&] { step.run(); }) / 1000.0;
+  }
+
+  std::string known_choice(const std::string& problem) const override { return engines_->known(problem); }
+  void keep_choice(const std::string& problem, const std::string& choice) override { engines_->keep(problem, choice); }
+
  private:
   Cuda cuda_;
   Runtime runtime_;
@@ -244,7 +255,7 @@ Backend* open(const BackendOptions& options) {
 
 }  // namespace node_cudnn::cuda
 
-extern "C" __attribute__((visibility("default"))) node_cudnn::Backend* node_cudnn_backend_v3(
+extern "C" __attribute__((visibility("default"))) node_cudnn::Backend* node_cudnn_backend_v4(
     const node_cudnn::BackendOptions& options) {
   return node_cudnn::cuda::open(options);
 }

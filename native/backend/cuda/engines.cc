@@ -202,6 +202,13 @@ Engines::Engines(Cuda& cuda, const BackendOptions& options)
       cache_(options.engine_cache.empty() ? user_cache() : std::filesystem::path(options.engine_cache),
              signature(cuda)) {}
 
+std::string Engines::mode() const {
+  const char* compiled = compiled_ == CompiledEngines::never   ? ""
+                         : compiled_ == CompiledEngines::timed ? "; compiled engines timed"
+                                                               : "; compiled engines always";
+  return std::string(cuda_.tf32 ? "; tf32" : "") + compiled;
+}
+
 template <class Problem>
 Engines::Choice Engines::choose_for(const Problem& problem, const Alternative& alternative) {
   const std::vector<Candidate> candidates = cuda_.libraries->candidates(problem);

@@ -45,6 +45,10 @@ class Engines {
   using Completion = std::function<std::unique_ptr<Plan>(std::unique_ptr<Plan>)>;
 
   Engines(Cuda& cuda, const BackendOptions& options);
+  bool measures() const { return measure_; }
+  // Choices among other things than engines; they depend on how engines are chosen.
+  std::string known(const std::string& problem) const { return cache_.find(problem + mode()); }
+  void keep(const std::string& problem, const std::string& choice) { cache_.keep(problem + mode(), choice); }
   Choice choose(const Convolution& convolution, const Alternative& alternative = {}) {
     return choose_for(convolution, alternative);
   }
@@ -58,6 +62,7 @@ class Engines {
   }
 
  private:
+  std::string mode() const;
   template <class Problem>
   Choice instead_for(Plan& own, const Problem& problem, const Completion& complete);
   template <class Problem>

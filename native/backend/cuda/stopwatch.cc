@@ -35,10 +35,10 @@ void Stopwatch::fill(const Scratch& scratch, size_t bytes) {
   check(cudaMemsetAsync(scratch.address(), pattern, bytes, cuda_.stream), "cudaMemsetAsync");
 }
 
-float Stopwatch::run(Plan& plan, void* workspace) {
+float Stopwatch::run(const std::function<void()>& work) {
   fill(flush_, std::max<size_t>(cuda_.l2_bytes, 1));
   check(cudaEventRecord(begin_, cuda_.stream), "cudaEventRecord");
-  plan.run(cuda_.stream, {inputs_.data(), outputs_.data(), workspace});
+  work();
   check(cudaEventRecord(end_, cuda_.stream), "cudaEventRecord");
   check(cudaEventSynchronize(end_), "cudaEventSynchronize");
   float milliseconds = 0;
@@ -48,9 +48,13 @@ float Stopwatch::run(Plan& plan, void* workspace) {
 
 float Stopwatch::milliseconds(Plan& plan) {
   const Scratch workspace(std::max<size_t>(plan.workspace_bytes(), 1));
-  run(plan, workspace.address());
+  return milliseconds([&] { plan.run(cuda_.stream, {inputs_.data(), outputs_.data(), workspace.address()}); });
+}
+
+float Stopwatch::milliseconds(const std::function<void()>& work) {
+  run(work);
   std::vector<float> times;
-  for (int i = 0; i < runs; ++i) times.push_back(run(plan, workspace.address()));
+  for (int i = 0; i < runs; ++i) times.push_back(run(work));
   std::nth_element(times.begin(), times.begin() + runs / 2, times.end());
   return times[runs / 2];
 }

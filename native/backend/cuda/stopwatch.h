@@ -1,6 +1,7 @@
-// The time that a plan takes on the device, over scratch operands, with cold caches as in a step.
+// The time that work takes on the device, with cold caches as in a step; that of a plan, over scratch operands.
 #pragma once
 
+#include <functional>
 #include <vector>
 
 #include "backend/cuda/libraries.h"
@@ -27,11 +28,13 @@ class Stopwatch {
   Stopwatch(const Stopwatch&) = delete;
   Stopwatch& operator=(const Stopwatch&) = delete;
 
-  float milliseconds(Plan& plan);  // the median of a few runs, after one that is not counted
+  // The median of a few runs, after one that is not counted.
+  float milliseconds(Plan& plan);
+  float milliseconds(const std::function<void()>& work);
 
  private:
   void fill(const Scratch& scratch, size_t bytes);
-  float run(Plan& plan, void* workspace);
+  float run(const std::function<void()>& work);
 
   const Cuda& cuda_;
   std::vector<std::unique_ptr<Scratch>> operands_;

@@ -1,6 +1,7 @@
 #include "control.h"
 
 #include <charconv>
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -21,7 +22,8 @@ struct Control {
   std::recursive_mutex mutex;
   std::string settings;
   uint64_t seed = 0, fail = 0, calls = 0;
-  bool fuses = true, takes_few = true;
+  bool fuses = true, takes_few = true, planted = false;
+  uint64_t microseconds = 0;  // that the device has worked, where times are planted
   cudaError_t last = cudaSuccess, lost = cudaSuccess;
 };
 
@@ -63,6 +65,7 @@ void read_settings() {
   control().fuses = setting(text, "fuse", 1) != 0;
   control().takes_few = setting(text, "few", 1) != 0;
   control().fail = setting(text, "fail", 0);
+  control().planted = setting(text, "kernel", 0) != 0;
   control().calls = 0;
   control().last = control().lost = cudaSuccess;
   set_device_bytes(setting(text, "bytes", default_bytes));
@@ -73,6 +76,18 @@ uint64_t seed() { return control().seed; }
 bool fuses() { return control().fuses; }
 bool takes_few() { return control().takes_few; }
 uint64_t calls() { return control().calls; }
+
+double milliseconds_now() {
+  using namespace std::chrono;
+  if (control().planted) return 1e-3 * static_cast<double>(control().microseconds);
+  return duration<double, std::milli>(steady_clock::now().time_since_epoch()).count();
+}
+
+void done(const std::string& work) {
+  if (!control().planted) return;
+  const std::string& text = control().settings;
+  control().microseconds += setting(text, work.c_str(), setting(text, "plan", 0));
+}
 
 void note(const char* what, std::initializer_list<const void*> about, size_t bytes) {
   const char* file = std::getenv("NODE_CUDNN_SIMULATION_LOG");

@@ -1,7 +1,9 @@
 // How the simulated device behaves, and the state of its errors. The environment variable NODE_CUDNN_SIMULATION says
 // "seed=3,bytes=1000000,fail=17,fuse=0,few=0": shuffle blocks and threads, a device of so many bytes, the 17th call
-// fails, cuDNN has nothing for fused convolutions, nothing for convolutions of fewer than four channels. It is read
-// when the devices are counted; another text than before stands for another process: errors and counters start again.
+// fails, cuDNN has nothing for fused convolutions, nothing for convolutions of fewer than four channels. With
+// "kernel=10,plan=100,conv2d_relu=130" the device's clock runs by itself no more: it moves on by so many microseconds
+// for each kernel of ours and each plan of cuDNN's, and for plans of the nodes that are named. It is read when the
+// devices are counted; another text than before stands for another process: errors and counters start again.
 // NODE_CUDNN_SIMULATION_LOG names a file that gets a line for every allocation and for everything that is put into a
 // stream, in the order of the calls.
 #pragma once
@@ -11,6 +13,7 @@
 #include <cstdint>
 #include <functional>
 #include <initializer_list>
+#include <string>
 
 namespace node_cudnn::simulation {
 
@@ -19,6 +22,10 @@ uint64_t seed();
 bool fuses();
 bool takes_few();
 uint64_t calls();  // since the settings changed
+
+double milliseconds_now();  // on the device's clock
+// What the device has just done: "kernel", or the op of a plan.
+void done(const std::string& work);
 
 // A line of the log: what, and the addresses, handles and sizes that it is about, the stream last.
 void note(const char* what, std::initializer_list<const void*> about, size_t bytes = 0);

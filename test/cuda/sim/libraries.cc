@@ -67,7 +67,10 @@ class ReferencePlan final : public Plan {
     const Node& node = work_->graph.nodes[0];
     std::vector<void*> addresses(a.inputs, a.inputs + node.inputs.size());
     addresses.insert(addresses.end(), a.outputs, a.outputs + node.outputs.size() - hidden_);
-    simulation::enqueue(stream, [work = work_, addresses] { work->run(addresses); });
+    simulation::enqueue(stream, [work = work_, addresses] {
+      work->run(addresses);
+      simulation::done(work->graph.nodes[0].op);
+    });
   }
 
   size_t workspace_bytes() const override { return 0; }

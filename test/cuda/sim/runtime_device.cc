@@ -137,7 +137,10 @@ cudaError_t enqueue_kernel(dim3 grid, dim3 block, size_t shared_bytes, cudaStrea
     if (!is_stream(stream)) return cudaErrorInvalidResourceHandle;
     if (!fits(grid, block, shared_bytes)) return cudaErrorInvalidConfiguration;
     note("kernel", {stream});
-    enqueue(stream, [=, thread = std::move(thread)] { run_kernel(grid, block, shared_bytes, seed(), thread); });
+    enqueue(stream, [=, thread = std::move(thread)] {
+      run_kernel(grid, block, shared_bytes, seed(), thread);
+      done("kernel");
+    });
     return cudaSuccess;
   });
 }

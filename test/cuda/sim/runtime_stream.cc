@@ -1,7 +1,6 @@
 // The runtime's calls about streams, events and graphs.
 #include <cuda_runtime_api.h>
 
-#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <utility>
@@ -16,11 +15,6 @@ namespace {
 
 cudaError_t on(cudaStream_t stream, cudaError_t failure, const Call& body) {
   return call(failure, [&] { return is_stream(stream) ? body() : cudaErrorInvalidResourceHandle; });
-}
-
-double milliseconds_now() {
-  using namespace std::chrono;
-  return duration<double, std::milli>(steady_clock::now().time_since_epoch()).count();
 }
 
 void reach(cudaEvent_t event, uint64_t count) {
