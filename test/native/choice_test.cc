@@ -69,8 +69,9 @@ TEST_F(ChoiceTest, AChoiceThatIsNoneOfTheseIsMadeAnew) {
 }
 
 TEST_F(ChoiceTest, WithoutRoomTheFirstServesAndNothingIsKept) {
-  log_.limit = 300;  // the variable, and no program
-  EXPECT_EQ(fastest("a", {{"long", chain(3)}, {"short", chain(1)}}), "long");
+  log_.limit = 300;  // the variable, and programs without a workspace of 1000 bytes
+  EXPECT_EQ(fastest("a", {{"long", chain(3, "scratch")}, {"short", chain(1)}}), "long");
+  EXPECT_EQ(fastest("a", {{"long", chain(3)}, {"short", chain(1, "scratch")}}), "long");
   EXPECT_GT(log_.allocations, 0);
   EXPECT_TRUE(log_.choices.empty());
   EXPECT_TRUE(log_.memory.empty());
