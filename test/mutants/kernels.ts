@@ -102,10 +102,10 @@ const arithmetic: readonly Mutant[] = [
   },
   {
     bug: "stale mask: the first row's stays for all rows",
-    file: `${folder}/batch_norm_grad.cu`,
-    find: '      if constexpr (tail == Tail::add_relu) y = load<V>(in.y + offset);',
+    file: `${folder}/batch_norm_grad.h`,
+    find: '      if constexpr (tail == Tail::add_relu) y = load<V>(in.y + at);',
     replace: `      if constexpr (tail == Tail::add_relu) {
-        if (!in.bias) in.y += offset;
+        if (!in.bias) in.y += at;
         in.bias = in.weight;
         y = load<V>(in.y);
       }`,

@@ -5,18 +5,6 @@
 
 namespace node_cudnn::cuda {
 
-void expect_channel_inputs(const Graph& graph, const Node& node, size_t first, int64_t channels,
-                           const std::vector<const char*>& roles) {
-  for (size_t i = 0; i < roles.size(); ++i)
-    expect_type(roles[i], input_type(graph, node, first + i), plain(DType::float32, {channels}));
-}
-
-void expect_channel_outputs(const Graph& graph, const Node& node, size_t first, int64_t channels,
-                            const std::vector<const char*>& roles) {
-  for (size_t i = 0; i < roles.size(); ++i)
-    expect_type(roles[i], output_type(graph, node, first + i), plain(DType::float32, {channels}));
-}
-
 Dims expect_batch(const ValueType& x) {
   const Dims dims = expect_activation("x", x);
   expect(dims.pixels() > 1, "training needs more than one value per channel: use a larger batch or image");

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <limits>
-#include <vector>
 
 #include "backend/cuda/columns.h"
 
@@ -106,11 +105,6 @@ Prepared with_tail(Tail tail, Function&& f) {
   }
 }
 
-// The inputs or outputs from `first` on are one float32 per channel.
-void expect_channel_inputs(const Graph& graph, const Node& node, size_t first, int64_t channels,
-                           const std::vector<const char*>& roles);
-void expect_channel_outputs(const Graph& graph, const Node& node, size_t first, int64_t channels,
-                            const std::vector<const char*>& roles);
 Dims expect_batch(const ValueType& x);  // more than one value per channel
 
 }  // namespace node_cudnn::cuda

@@ -1,6 +1,6 @@
 // The gradient of BN+ReLU where the convolution before it, backward, gives the sums; and the sums for a convolution
 // whose engine does not give them.
-#include "backend/cuda/batch_norm.h"
+#include "backend/cuda/batch_norm_grad.h"
 #include "backend/cuda/masked_gradient.h"
 #include "backend/cuda/ops.h"
 
@@ -10,55 +10,21 @@ namespace {
 template <class T>
 struct MaskGradient {
   T* gradient;
-  const T* x;
-  NormParameters norm;
+  Incoming<T, Tail::relu> in;  // of that gradient
 
   template <int V>
   __device__ auto column(int64_t channel) const {
-    const auto mean = load_channels<V>(norm.mean, channel), invstd = load_channels<V>(norm.invstd, channel);
-    const auto weight = load_channels<V>(norm.weight, channel), bias = load_channels<V>(norm.bias, channel);
-    return [=, *this](int64_t offset, GradientSums* sums) {
-      const auto values = load<V>(x + offset);
-      auto masked = load<V>(gradient + offset);
+    return [c = typename Incoming<T, Tail::relu>::template Column<V>(in, channel), gradient = gradient](
+               Place at, GradientSums* sums) mutable {
+      c.read(at);
+      Vector<T, V> masked;
       for (int k = 0; k < V; ++k) {
-        const float centred = to_float(values.at[k]) - mean.at[k];
-        const bool active = fmaf(centred, weight.at[k] * invstd.at[k], bias.at[k]) > 0;
-        const float passed = active ? to_float(masked.at[k]) : 0;
+        const float passed = c.gradient(k);
         masked.at[k] = from_float<T>(passed);
         sums[k].dbias += passed;
-        sums[k].dweight += passed * centred * invstd.at[k];
+        sums[k].dweight += passed * c.normalised(k);
       }
-      store(gradient + offset, masked);
-    };
-  }
-};
-
-template <class T>
-struct InputGradient {
-  const T *dy, *x;
-  const float *weight, *mean, *invstd, *dweight, *dbias;
-  T* dx;
-  float rows;
-
-  template <int V>
-  __device__ auto column(int64_t channel) const {
-    const auto centre = load_channels<V>(mean, channel);
-    auto scale = load_channels<V>(weight, channel), slope = load_channels<V>(dweight, channel);
-    auto offset_of = load_channels<V>(dbias, channel);
-    for (int k = 0; k < V; ++k) {
-      scale.at[k] *= invstd[channel + k];
-      slope.at[k] *= invstd[channel + k] / rows;
-      offset_of.at[k] /= rows;
-    }
-    return [=, *this](int64_t offset) {
-      const auto values = load<V>(x + offset), gradient = load<V>(dy + offset);
-      Vector<T, V> result;
-      for (int k = 0; k < V; ++k) {
-        const float centred = to_float(values.at[k]) - centre.at[k];
-        const float inner = to_float(gradient.at[k]) - offset_of.at[k] - centred * slope.at[k];
-        result.at[k] = from_float<T>(inner * scale.at[k]);
-      }
-      store(dx + offset, result);
+      store(gradient + at, masked);
     };
   }
 };
@@ -69,7 +35,9 @@ void mask_gradient(Cuda& cuda, DType dtype, void* gradient, const void* x, const
                    int64_t channels, float* dweight, float* dbias, void* workspace) {
   with_float(dtype, [&]<class T>(std::type_identity<T>) {
     with_vector<T>(channels, [&]<int V>(std::integral_constant<int, V>) {
-      const MaskGradient<T> f{static_cast<T*>(gradient), static_cast<const T*>(x), norm};
+      auto* const in_place = static_cast<T*>(gradient);
+      const MaskGradient<T> f{
+          in_place, {in_place, static_cast<const T*>(x), nullptr, norm.weight, norm.bias, norm.mean, norm.invstd, 0}};
       reduce_columns<V, GradientSums>(cuda, make_columns(cuda, rows, channels, V), f, StoreGradientSums{dweight, dbias},
                                       workspace);
     });
@@ -94,15 +62,16 @@ Prepared prepare_batch_norm_summed_grad(Cuda& cuda, const Graph& graph, const No
   return with_float(x.dtype, [&]<class T>(std::type_identity<T>) {
     return with_vector<T>(dims.c, [&]<int V>(std::integral_constant<int, V>) {
       const Columns columns = make_columns(cuda, dims.pixels(), dims.c, V);
-      return prepared(
-          "cuda",
-          [=, &cuda](const Arguments& a) {
-            const auto channel = [&](size_t i) { return input<float>(a, i); };
-            map_columns<V>(cuda, columns,
-                           InputGradient<T>{input<T>(a, 0), input<T>(a, 1), channel(2), channel(3), channel(4),
-                                            channel(5), channel(6), output<T>(a, 0), static_cast<float>(columns.rows)});
-          },
-          0, {{0, 0}, {0, 1}});
+      return prepared("cuda",
+                      [=, &cuda](const Arguments& a) {
+                        const auto channel = [&](size_t i) { return input<float>(a, i); };
+                        const Incoming<T, Tail::none> in{input<T>(a, 0), input<T>(a, 1), nullptr,    channel(2),
+                                                         nullptr,        channel(3),     channel(4), 0};
+                        map_columns<V>(cuda, columns,
+                                       InputGradient<T, Tail::none>{in, channel(5), channel(6), output<T>(a, 0),
+                                                                    nullptr, static_cast<float>(columns.rows)});
+                      },
+                      0, {{0, 0}, {0, 1}});
     });
   });
 }

@@ -56,4 +56,16 @@ double expect_number(const Node& node, const char* key, double least, double mos
   return value;
 }
 
+void expect_channel_inputs(const Graph& graph, const Node& node, size_t first, int64_t channels,
+                           const std::vector<const char*>& roles) {
+  for (size_t i = 0; i < roles.size(); ++i)
+    expect_type(roles[i], input_type(graph, node, first + i), plain(DType::float32, {channels}));
+}
+
+void expect_channel_outputs(const Graph& graph, const Node& node, size_t first, int64_t channels,
+                            const std::vector<const char*>& roles) {
+  for (size_t i = 0; i < roles.size(); ++i)
+    expect_type(roles[i], output_type(graph, node, first + i), plain(DType::float32, {channels}));
+}
+
 }  // namespace node_cudnn::cuda

@@ -26,6 +26,11 @@ void expect_float(const char* role, const ValueType& type);  // "F" of docs/ops.
 Dims expect_activation(const char* role, const ValueType& type);
 int64_t expect_integer(const Node& node, const char* key, int64_t least);
 double expect_number(const Node& node, const char* key, double least, double most);
+// The inputs or outputs from `first` on are one float32 per channel.
+void expect_channel_inputs(const Graph& graph, const Node& node, size_t first, int64_t channels,
+                           const std::vector<const char*>& roles);
+void expect_channel_outputs(const Graph& graph, const Node& node, size_t first, int64_t channels,
+                            const std::vector<const char*>& roles);
 
 inline ValueType plain(DType dtype, Shape shape) { return {dtype, Format::plain, std::move(shape)}; }
 

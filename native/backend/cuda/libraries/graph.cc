@@ -73,6 +73,10 @@ Descriptor tensor(const CudnnFunctions& cudnn, int64_t uid, DType dtype, const S
   return tensor(cudnn, uid, data_type(dtype), shape, is_virtual);
 }
 
+Descriptor per_channel(const CudnnFunctions& cudnn, int64_t uid, DType dtype, int64_t channels) {
+  return tensor(cudnn, uid, dtype, {1, channels, 1, 1});
+}
+
 Descriptor scalar(const CudnnFunctions& cudnn, int64_t uid) {
   const Sizes one = {1, 1, 1, 1};
   Descriptor made(cudnn, CUDNN_BACKEND_TENSOR_DESCRIPTOR);

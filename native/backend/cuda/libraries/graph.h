@@ -23,6 +23,8 @@ using Sizes = std::array<int64_t, 4>;
 Descriptor tensor(const CudnnFunctions& cudnn, int64_t uid, cudnnDataType_t type, const Sizes& shape,
                   bool is_virtual = false);
 Descriptor tensor(const CudnnFunctions& cudnn, int64_t uid, DType dtype, const Sizes& shape, bool is_virtual = false);
+// One number for each of the channels.
+Descriptor per_channel(const CudnnFunctions& cudnn, int64_t uid, DType dtype, int64_t channels);
 // A float32 that plans read from the host when they are run.
 Descriptor scalar(const CudnnFunctions& cudnn, int64_t uid);
 

@@ -32,7 +32,7 @@ struct Tensors {
   const Normalization& n;
 
   Descriptor activation(Uid uid) const { return tensor(cudnn, uid, n.dtype, n.x); }
-  Descriptor channels(Uid uid) const { return tensor(cudnn, uid, DType::float32, {1, n.x[1], 1, 1}); }
+  Descriptor channels(Uid uid) const { return per_channel(cudnn, uid, DType::float32, n.x[1]); }
   Descriptor inside(Uid uid, cudnnDataType_t type = CUDNN_DATA_FLOAT) const {
     return tensor(cudnn, uid, type, n.x, true);
   }
