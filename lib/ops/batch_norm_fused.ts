@@ -81,7 +81,7 @@ function unfused(norm: string, hasResidual: boolean) {
 }
 
 /** relu() and add() would refuse float16, which only autocast() brings into a graph. */
-function unchecked(op: 'relu' | 'add', x: Value, ...more: Value[]): Value {
+export function unchecked(op: 'relu' | 'add', x: Value, ...more: Value[]): Value {
   return x.graph.emit(op, [x, ...more], [typeOf(x)])[0] as Value;
 }
 

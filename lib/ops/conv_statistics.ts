@@ -58,13 +58,15 @@ function lower(node: Node, { graph, map }: Target): Value[] {
   return graph.emit('conv2d', node.inputs.map(map), [typeOf(node.outputs[0] as Value)], node.attributes);
 }
 
-/** conv2d_dgrad -> batch_norm_relu_grad, found from the latter. cuDNN sums up in float16 alone. */
+/** conv2d_dgrad -> batch_norm_relu_grad, found from the latter. In bfloat16 cuDNN sums up where no pixel is left out. */
 function dgradNorm(last: Node): readonly Folding[] | undefined {
   const [dx, ...normalised] = last.op === 'batch_norm_relu_grad' ? last.inputs : [];
   const dgrad = producedBy(dx, 'conv2d_dgrad');
   const [dy, w] = dgrad?.inputs ?? [];
-  if (!dgrad || !dx || !dy || !w || dx.dtype !== 'float16') return undefined;
-  if (!hasSums(dy, dx, dgrad.attributes) || dgrad.attributes.groups !== 1) return undefined;
+  if (!dgrad || !dx || !dy || !w) return undefined;
+  const { groups, stride } = dgrad.attributes;
+  const isDense = (stride as readonly number[]).every((step) => step === 1);
+  if (!hasSums(dy, dx, dgrad.attributes) || groups !== 1 || (dx.dtype === 'bfloat16' && !isDense)) return undefined;
   const inputs = [dy, w, ...normalised];
   const emit = (target: Target) => summedGradient(target, inputs, last, dgrad);
   return [{ nodes: [dgrad, last], inputs, outputs: last.outputs, emit }];

@@ -4,14 +4,15 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { fusions } from '../../lib/graph/index.ts';
 import { Device } from '../../lib/program.ts';
 import {
+  countOf,
   difference,
   forwardValues,
   inferenceOf,
-  type Narrow,
   networks,
   type Outcome,
   run,
   stepOf,
+  summing,
 } from '../graph/fused/narrow.ts';
 
 const { available } = Device.backends().find(({ name }) => name === 'cuda') ?? { available: false };
@@ -61,27 +62,26 @@ describe.each(chosen.map((network) => [network.name, network] as const))('%s', (
   });
 });
 
-// As in test/graph/fused-runs.test.ts. What sums up in bfloat16 adds with atomics, which no deterministic device takes.
-it.for([
-  ['float16', 3e-3],
-  ['bfloat16', 3e-2],
-] as const)('ResNet-20 trains the same with the sums of its convolutions, %s', async ([dtype, tolerance], { skip }) => {
-  if (!simulated) return skip('the device cuda is not the simulation');
-  const network = networks[0] as Narrow;
-  const withoutSums = fusions().filter((name) => !name.startsWith('batch_norm_summed'));
-  const plain = await runWith('', stepOf(network, dtype), withoutSums);
-  for (const [settings, deterministic] of [
-    ['', false],
-    ['', true],
-    ['fuse=0', false],
-  ] as const) {
-    const found = await runWith(settings, stepOf(network, dtype), true, { deterministic });
-    const apart = found.implementations.filter((name) => /, (sums|prologue) apart$/.test(name));
-    const summing = dtype === 'float16' ? 18 + 9 + 9 : 18; // forward, and both gradients of 9
-    expect(apart).toHaveLength(settings || (deterministic && dtype === 'bfloat16') ? summing : 0);
-    expect(found.ops.filter((op) => /^batch_norm_(finish|summed(_add)?(_relu)?)$/.test(op))).toHaveLength(18);
-    for (const op of ['conv2d_dgrad_statistics', 'scaled_conv2d_statistics', 'scaled_conv2d_wgrad'])
-      expect(found.ops.filter((one) => one === op)).toHaveLength(dtype === 'float16' ? 9 : 0);
-    expect(difference(found, plain, forwardValues)).toBeLessThan(tolerance);
-  }
-});
+// What sums up in bfloat16 adds with atomics, which no deterministic device takes.
+it.for(summing.map((row) => [row.network.name, row.dtype, row] as const))(
+  '%s trains the same with the sums of its convolutions, %s',
+  async ([, dtype, row], { skip }) => {
+    if (!simulated) return skip('the device cuda is not the simulation');
+    const { network, tolerance, sums, counts } = row;
+    const withoutSums = fusions().filter((name) => !name.startsWith('batch_norm_summed'));
+    const plain = await runWith('', stepOf(network, dtype), withoutSums);
+    for (const [settings, deterministic] of [
+      ['', false],
+      ['', true],
+      ['fuse=0', false],
+    ] as const) {
+      const found = await runWith(settings, stepOf(network, dtype), true, { deterministic });
+      const apart = found.implementations.filter((name) => /, (sums|prologue) apart$/.test(name));
+      const fused = Object.values(counts).reduce((sum, count) => sum + count);
+      expect(apart).toHaveLength(settings || (deterministic && dtype === 'bfloat16') ? fused : 0);
+      expect(found.ops.filter((op) => /^batch_norm_(finish|summed(_add)?(_relu)?)$/.test(op))).toHaveLength(sums);
+      expect(countOf(found, counts)).toEqual(counts);
+      expect(difference(found, plain, forwardValues)).toBeLessThan(tolerance);
+    }
+  },
+);

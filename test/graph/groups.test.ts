@@ -14,11 +14,13 @@ import {
 import { BatchNorm2d, Conv2d, GlobalAvgPool, Linear, ReLU, Sequential } from '../../lib/nn/index.ts';
 import { softmaxCrossEntropy } from '../../lib/ops/index.ts';
 import { everything, predictionOf, trainingOf } from './fused/graphs.ts';
+import { bottlenecks, stepOf } from './fused/narrow.ts';
 
 // For one picture the weights of the last stage are larger than its maps, and its normalisations are not folded.
 const graphs = {
   'training in float32': trainingOf('cifar-resnet20'),
   'training in float16': trainingOf('cifar-resnet20', 'float16'),
+  'bottlenecks in float16': stepOf(bottlenecks, 'float16'),
   inference: predictionOf('cifar-resnet20', 1),
 };
 

@@ -102,14 +102,14 @@ export const fusedKernels: readonly Mutant[] = [
   },
   {
     bug: 'the gradient by given sums forgets that of the bias',
-    file: 'native/backend/cuda/batch_norm_summed_grad.cu',
-    find: 'to_float(gradient.at[k]) - offset_of.at[k] - centred',
-    replace: 'to_float(gradient.at[k]) - 0 * offset_of.at[k] - centred',
+    file: 'native/backend/cuda/batch_norm_grad.h',
+    find: 'gradient - offset_of.at[k] - c.normalised(k)',
+    replace: 'gradient - 0 * offset_of.at[k] - c.normalised(k)',
     tests: cudaOps('float32 batch_norm_summed_grad'),
   },
   {
     bug: 'the mask of a fused gradient forgets the bias',
-    file: 'native/backend/cuda/batch_norm_summed_grad.cu',
+    file: 'native/backend/cuda/batch_norm_grad.h',
     find: 'weight.at[k] * invstd.at[k], bias.at[k]) > 0',
     replace: 'weight.at[k] * invstd.at[k], 0 * bias.at[k]) > 0',
     tests: cudaOps('float32 conv2d_dgrad_statistics', { settings: 'fuse=0' }),
@@ -127,6 +127,13 @@ export const fusedKernels: readonly Mutant[] = [
     find: 'value < 0 ? 0 : value',
     replace: 'value < 0 ? value : value',
     tests: cudaOps('float32 scaled_conv2d_wgrad', { settings: 'fuse=0' }),
+  },
+  {
+    bug: 'what the next convolution reads is made without its residual, where no engine does it',
+    file: 'native/backend/cuda/planned.cc',
+    find: 'adds ? a.inputs[3] : nullptr',
+    replace: '!adds ? a.inputs[3] : nullptr',
+    tests: cudaOps('float32 scaled_add_conv2d_statistics', { settings: 'fuse=0' }),
   },
   {
     bug: 'what an engine adds to is not zeroed',

@@ -88,7 +88,7 @@ function summedGradient(x: Operand, w: Operand, dy: Operand, attributes: Attribu
   return { op: 'conv2d_dgrad_statistics', inputs: { dy, w, x, ...norm }, outputs, ...rest };
 }
 
-/** Of x that is scaled, shifted and rectified on the way in. */
+/** Of x that is scaled, shifted and rectified on the way in, once with a residual. */
 function scaledCases(x: Operand, w: Operand, y: Operand, attributes: Attributes): readonly Single[] {
   const [c, o] = [F(x.shape[1] as number), S(y.shape[1] as number)];
   const [scaled, rest] = [
@@ -98,6 +98,12 @@ function scaledCases(x: Operand, w: Operand, y: Operand, attributes: Attributes)
   const outputs = { y, sum: o, square_sum: o };
   return [
     { op: 'scaled_conv2d_statistics', inputs: { ...scaled, w }, outputs, ...rest },
+    {
+      op: 'scaled_add_conv2d_statistics',
+      inputs: { ...scaled, residual: x, w },
+      outputs: { ...outputs, z: x },
+      ...rest,
+    },
     { op: 'scaled_conv2d_wgrad', inputs: { ...scaled, dy: y }, outputs: { dw: filterS(...w.shape) }, ...rest },
   ];
 }

@@ -22,7 +22,7 @@ const float16Only = new Set([
   ...['unscale', 'update_loss_scale', 'snapshot', 'restore', 'conv2d_statistics'],
   ...['batch_norm_summed', 'batch_norm_summed_relu', 'batch_norm_summed_add_relu'],
   ...['conv2d_dgrad_statistics', 'batch_norm_summed_grad'],
-  ...['batch_norm_finish', 'scaled_conv2d_statistics', 'scaled_conv2d_wgrad'],
+  ...['batch_norm_finish', 'scaled_conv2d_statistics', 'scaled_add_conv2d_statistics', 'scaled_conv2d_wgrad'],
 ]);
 const ofCpu = cases.filter(({ nodes }) => !nodes.some(({ op }) => float16Only.has(op)));
 

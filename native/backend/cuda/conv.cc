@@ -61,10 +61,47 @@ Prepared prepare_forward(Cuda& cuda, const Graph& graph, const Node& node, bool 
   return planned(cuda, c);
 }
 
-void expect_prologue(const Graph& graph, const Node& node) {
+// What stands for x: itself, relu(scale · x + shift), or relu(scale · x + shift + residual).
+enum class Prologue : uint8_t { none, scale, scale_add };
+
+size_t operands_of(Prologue prologue) { return prologue == Prologue::none ? 1 : prologue == Prologue::scale ? 3 : 4; }
+
+void expect_prologue(const Graph& graph, const Node& node, Prologue prologue) {
+  if (prologue == Prologue::none) return;
   const ValueType& x = input_type(graph, node, 0);
   expect_type("scale", input_type(graph, node, 1), plain(x.dtype, {x.shape[1]}));
   expect_type("shift", input_type(graph, node, 2), plain(x.dtype, {x.shape[1]}));
+  if (prologue == Prologue::scale_add) expect_type("residual", input_type(graph, node, 3), x);
+}
+
+// x, [scale, shift], [residual], w; the sums of y behind it, and what stood for x where that has a residual.
+Prepared prepare_summed(Cuda& cuda, const Graph& graph, const Node& node, Prologue prologue) {
+  const size_t filter = operands_of(prologue);
+  const bool adds = prologue == Prologue::scale_add;
+  expect_counts(node, filter + 1, adds ? 4 : 3);
+  const ValueType &x = input_type(graph, node, 0), &w = input_type(graph, node, filter);
+  Convolution c = convolution(cuda, node, Pass::forward, x, w, output_type(graph, node, 0));
+  c.statistics = true;
+  c.prologue = prologue != Prologue::none;
+  c.residual = adds;
+  expect_prologue(graph, node, prologue);
+  if (adds) expect_type("z", output_type(graph, node, 3), x);
+  expect_type("weight", w, {x.dtype, Format::filter, w.shape});
+  expect_channel_outputs(graph, node, 1, w.shape[0], {"sum", "square_sum"});
+  return planned(cuda, c);
+}
+
+// x, [scale, shift], dy.
+Prepared prepare_wgrad(Cuda& cuda, const Graph& graph, const Node& node, bool scaled) {
+  const size_t incoming = scaled ? 3 : 1;
+  expect_counts(node, incoming + 1, 1);
+  const ValueType& dw = output_type(graph, node, 0);
+  Convolution c =
+      convolution(cuda, node, Pass::wgrad, input_type(graph, node, 0), dw, input_type(graph, node, incoming));
+  c.prologue = scaled;
+  expect_prologue(graph, node, scaled ? Prologue::scale : Prologue::none);
+  expect_type("dw", dw, {DType::float32, Format::filter, dw.shape});
+  return planned(cuda, c);
 }
 
 }  // namespace
@@ -80,36 +117,20 @@ Prepared prepare_conv2d_add_relu(Cuda& cuda, const Graph& graph, const Node& nod
 }
 
 Prepared prepare_conv2d_statistics(Cuda& cuda, const Graph& graph, const Node& node) {
-  expect_counts(node, 2, 3);
-  const ValueType &x = input_type(graph, node, 0), &w = input_type(graph, node, 1), &y = output_type(graph, node, 0);
-  Convolution c = convolution(cuda, node, Pass::forward, x, w, y);
-  c.statistics = true;
-  expect_type("weight", w, {x.dtype, Format::filter, w.shape});
-  expect_type("sum", output_type(graph, node, 1), plain(DType::float32, {w.shape[0]}));
-  expect_type("square_sum", output_type(graph, node, 2), plain(DType::float32, {w.shape[0]}));
-  return planned(cuda, c);
+  return prepare_summed(cuda, graph, node, Prologue::none);
 }
-
 Prepared prepare_scaled_conv2d_statistics(Cuda& cuda, const Graph& graph, const Node& node) {
-  expect_counts(node, 4, 3);
-  const ValueType &x = input_type(graph, node, 0), &w = input_type(graph, node, 3), &y = output_type(graph, node, 0);
-  Convolution c = convolution(cuda, node, Pass::forward, x, w, y);
-  c.statistics = c.prologue = true;
-  expect_prologue(graph, node);
-  expect_type("weight", w, {x.dtype, Format::filter, w.shape});
-  expect_type("sum", output_type(graph, node, 1), plain(DType::float32, {w.shape[0]}));
-  expect_type("square_sum", output_type(graph, node, 2), plain(DType::float32, {w.shape[0]}));
-  return planned(cuda, c);
+  return prepare_summed(cuda, graph, node, Prologue::scale);
+}
+Prepared prepare_scaled_add_conv2d_statistics(Cuda& cuda, const Graph& graph, const Node& node) {
+  return prepare_summed(cuda, graph, node, Prologue::scale_add);
 }
 
+Prepared prepare_conv2d_wgrad(Cuda& cuda, const Graph& graph, const Node& node) {
+  return prepare_wgrad(cuda, graph, node, false);
+}
 Prepared prepare_scaled_conv2d_wgrad(Cuda& cuda, const Graph& graph, const Node& node) {
-  expect_counts(node, 4, 1);
-  const ValueType &x = input_type(graph, node, 0), &dy = input_type(graph, node, 3), &dw = output_type(graph, node, 0);
-  Convolution c = convolution(cuda, node, Pass::wgrad, x, dw, dy);
-  c.prologue = true;
-  expect_prologue(graph, node);
-  expect_type("dw", dw, {DType::float32, Format::filter, dw.shape});
-  return planned(cuda, c);
+  return prepare_wgrad(cuda, graph, node, true);
 }
 
 Prepared prepare_conv2d_dgrad(Cuda& cuda, const Graph& graph, const Node& node) {
@@ -127,19 +148,8 @@ Prepared prepare_conv2d_dgrad_statistics(Cuda& cuda, const Graph& graph, const N
   c.statistics = true;
   expect_type("weight of the convolution", w, {dy.dtype, Format::filter, w.shape});
   expect_type("x", input_type(graph, node, 2), dx);
-  const ValueType channels = plain(DType::float32, {dx.shape[1]});
-  const char* const roles[] = {"weight", "bias", "mean", "invstd"};
-  for (size_t i = 0; i < 4; ++i) expect_type(roles[i], input_type(graph, node, 3 + i), channels);
-  expect_type("dweight", output_type(graph, node, 1), channels);
-  expect_type("dbias", output_type(graph, node, 2), channels);
-  return planned(cuda, c);
-}
-
-Prepared prepare_conv2d_wgrad(Cuda& cuda, const Graph& graph, const Node& node) {
-  expect_counts(node, 2, 1);
-  const ValueType &x = input_type(graph, node, 0), &dy = input_type(graph, node, 1), &dw = output_type(graph, node, 0);
-  const Convolution c = convolution(cuda, node, Pass::wgrad, x, dw, dy);
-  expect_type("dw", dw, {DType::float32, Format::filter, dw.shape});
+  expect_channel_inputs(graph, node, 3, dx.shape[1], {"weight", "bias", "mean", "invstd"});
+  expect_channel_outputs(graph, node, 1, dx.shape[1], {"dweight", "dbias"});
   return planned(cuda, c);
 }
 

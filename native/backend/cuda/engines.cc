@@ -56,7 +56,8 @@ OperandBytes operand_bytes(Pass pass, DType dtype, DType result, std::span<const
 
 OperandBytes operand_bytes(const Convolution& c) {
   OperandBytes bytes = operand_bytes(c.pass, c.dtype, c.result, c.x, c.w, c.y, c.bias);
-  if (c.residual) bytes.inputs.push_back(bytes.outputs[0]);
+  if (c.residual && !c.prologue) bytes.inputs.push_back(bytes.outputs[0]);
+  if (c.residual && c.prologue) bytes.inputs.insert(bytes.inputs.begin() + 1, bytes.inputs[0]);
   if (c.prologue) bytes.inputs.insert(bytes.inputs.begin() + 1, 2, static_cast<size_t>(c.x[1]) * size_of(c.dtype));
   if (!c.statistics) return bytes;
   const size_t channels = static_cast<size_t>(c.pass == Pass::dgrad ? c.x[1] : c.w[0]) * sizeof(float);
@@ -65,6 +66,7 @@ OperandBytes operand_bytes(const Convolution& c) {
     bytes.inputs.push_back(bytes.outputs[0]);
     bytes.inputs.resize(7, channels);
   }
+  if (c.residual) bytes.outputs.push_back(bytes.inputs[0]);
   return bytes;
 }
 

@@ -33,6 +33,8 @@ struct Convolution {
   // dweight, dbias; float32 [C].
   bool statistics = false;
   // x stands for relu(scale · x + shift), per channel, in dtype: operands (x, scale, shift, w), (x, scale, shift, dy).
+  // With `residual` (forward, with sums) for z = relu(scale · x + shift + residual): operands x, scale, shift,
+  // residual, w; z is the last output.
   bool prologue = false;
 
   bool is_fused() const { return residual || relu || statistics || prologue; }

@@ -48,7 +48,7 @@ PrepareFunction prepare_max_pool2d, prepare_max_pool2d_grad;
 PrepareFunction prepare_avg_pool2d, prepare_avg_pool2d_grad;
 PrepareFunction prepare_global_avg_pool, prepare_global_avg_pool_grad;
 PrepareFunction prepare_relu, prepare_relu_grad;
-PrepareFunction prepare_scaled_conv2d_statistics, prepare_scaled_conv2d_wgrad;
+PrepareFunction prepare_scaled_add_conv2d_statistics, prepare_scaled_conv2d_statistics, prepare_scaled_conv2d_wgrad;
 PrepareFunction prepare_sgd_update;
 PrepareFunction prepare_sigmoid, prepare_sigmoid_grad;
 PrepareFunction prepare_sigmoid_cross_entropy, prepare_sigmoid_cross_entropy_grad;

@@ -96,7 +96,8 @@ class Apart final : public Plan {
   std::unique_ptr<Plan> plain_;
 };
 
-// A convolution with a prologue in its parts: a kernel of ours writes what the rest of it reads into the workspace.
+// A convolution with a prologue in its parts: a kernel of ours writes what the rest of it reads, into the workspace
+// where that is no output.
 class Fed final : public Plan {
  public:
   Fed(Cuda& cuda, const Convolution& c, std::unique_ptr<Plan> rest)
@@ -104,16 +105,19 @@ class Fed final : public Plan {
 
   void run(cudaStream_t stream, const Arguments& a) override {
     const auto& [n, channels, h, w] = convolution_.x;
-    scale_relu(cuda_, convolution_.dtype, a.inputs[0], a.inputs[1], a.inputs[2], n * h * w, channels, a.workspace);
-    void* const inputs[] = {a.workspace, a.inputs[3]};
+    const bool adds = convolution_.residual;
+    void* const fed = adds ? a.outputs[3] : a.workspace;
+    scale_relu(cuda_, convolution_.dtype, a.inputs[0], a.inputs[1], a.inputs[2], adds ? a.inputs[3] : nullptr,
+               n * h * w, channels, fed);
+    void* const inputs[] = {fed, a.inputs[adds ? 4 : 3]};
     rest_->run(stream, {inputs, a.outputs, static_cast<std::byte*>(a.workspace) + bytes()});
   }
   size_t workspace_bytes() const override { return bytes() + rest_->workspace_bytes(); }
 
  private:
-  size_t bytes() const {
+  size_t bytes() const {  // at the start of the workspace
     const auto& [n, channels, h, w] = convolution_.x;
-    return align(static_cast<size_t>(n * channels * h * w) * size_of(convolution_.dtype));
+    return convolution_.residual ? 0 : align(static_cast<size_t>(n * channels * h * w) * size_of(convolution_.dtype));
   }
 
   Cuda& cuda_;
@@ -183,7 +187,7 @@ Engines::Alternative alternative(Cuda& cuda, const Convolution& c) {
   if (!c.prologue) return (c.is_fused() ? apart : padded)(cuda, c);
   return [&cuda, c] {
     Convolution rest = c;
-    rest.prologue = false;
+    rest.prologue = rest.residual = false;
     Engines::Choice choice = cuda.engines->choose(rest, alternative(cuda, rest));
     return Engines::Choice{std::make_unique<Fed>(cuda, c, std::move(choice.plan)), choice.name + ", prologue apart"};
   };

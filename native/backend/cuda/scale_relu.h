@@ -5,8 +5,9 @@
 
 namespace node_cudnn::cuda {
 
-// y = relu(scale * x + shift), of x [rows][channels]; all of them of one type.
-void scale_relu(Cuda& cuda, DType dtype, const void* x, const void* scale, const void* shift, int64_t rows,
-                int64_t channels, void* y);
+// y = relu(scale * x + shift), or relu(scale * x + shift + residual) where there is one, of x [rows][channels]; all of
+// them of one type.
+void scale_relu(Cuda& cuda, DType dtype, const void* x, const void* scale, const void* shift, const void* residual,
+                int64_t rows, int64_t channels, void* y);
 
 }  // namespace node_cudnn::cuda

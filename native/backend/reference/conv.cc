@@ -223,16 +223,22 @@ void store_totals(const Totals& totals, int64_t channels, const Arguments& a) {
   store(totals.squares, channels, output<S>(a, 2));
 }
 
-// relu(scale · x + shift), behind the `rows` doubles at the start of the workspace.
+// What stands for x: itself, relu(scale · x + shift), or relu(scale · x + shift + residual).
+enum class Prologue : uint8_t { none, scale, scale_add };
+
+size_t operands_of(Prologue prologue) { return prologue == Prologue::none ? 1 : prologue == Prologue::scale ? 3 : 4; }
+
+// What stands for x goes into y.
 template <class T>
-const T* scaled_input(const Convolution& g, const Arguments& a, int64_t rows) {
-  T* y = reinterpret_cast<T*>(row_of(a) + rows);
+const T* scale_input(const Convolution& g, const Arguments& a, Prologue prologue, T* y) {
+  const T* residual = prologue == Prologue::scale_add ? input<T>(a, 3) : nullptr;
   for (int64_t n = 0; n < g.x.n; ++n) {
     for (int64_t c = 0; c < g.x.c; ++c) {
       const double scale = double{input<T>(a, 1)[c]}, shift = double{input<T>(a, 2)[c]};
       const int64_t first = g.x.at(n, c, 0, 0);
       for (int64_t i = first; i < first + g.x.plane(); ++i) {
-        const double value = double{input<T>(a, 0)[i]} * scale + shift;
+        const double value =
+            double{input<T>(a, 0)[i]} * scale + shift + (residual == nullptr ? 0 : double{residual[i]});
         y[i] = static_cast<T>(value < 0 ? 0 : value);  // a NaN stays
       }
     }
@@ -243,29 +249,34 @@ const T* scaled_input(const Convolution& g, const Arguments& a, int64_t rows) {
 // In doubles, of any type.
 int64_t input_size(const Convolution& g) { return g.x.n * g.x.c * g.x.plane(); }
 
-void expect_prologue(const Op& op, const Convolution& g) {
+void expect_prologue(const Op& op, const Convolution& g, Prologue prologue) {
+  if (prologue == Prologue::none) return;
   op.expect_type("scale", op.input(1), op.input(0).dtype, Format::plain, {g.x.c});
   op.expect_type("shift", op.input(2), op.input(0).dtype, Format::plain, {g.x.c});
+  if (prologue == Prologue::scale_add) op.expect_equal("residual", op.input(3), op.input(0));
 }
 
-// x, [scale, shift], w; the sums of y behind it.
-Prepared prepare_summed(const Op& op, bool scaled) {
-  const size_t filter = scaled ? 3 : 1;
-  op.expect_counts(filter + 1, 3);
+// x, [scale, shift], [residual], w; the sums of y behind it, and what stood for x where that has a residual.
+Prepared prepare_summed(const Op& op, Prologue prologue) {
+  const size_t filter = operands_of(prologue);
+  const bool adds = prologue == Prologue::scale_add;
+  op.expect_counts(filter + 1, adds ? 4 : 3);
   const DType dtype = op.input(0).dtype;
   const Convolution g = make_convolution(op, op.input(0), op.input(filter), op.output(0));
-  if (scaled) expect_prologue(op, g);
+  expect_prologue(op, g, prologue);
+  if (adds) op.expect_equal("z", op.output(3), op.input(0));
   expect_dtype(op, "weight", op.input(filter), dtype);
   expect_dtype(op, "y", op.output(0), dtype);
   op.expect_type("sum", op.output(1), statistic(dtype), Format::plain, {g.y.c});
   op.expect_type("square_sum", op.output(2), statistic(dtype), Format::plain, {g.y.c});
   const int64_t rows = g.y.w + 2 * g.y.c;
   return with_float(op, dtype, [&]<class T>(std::type_identity<T>) {
-    return with_row(rows + (scaled ? input_size(g) : 0), [=](const Arguments& a) {
+    return with_row(rows + (prologue == Prologue::scale ? input_size(g) : 0), [=](const Arguments& a) {
       double* row = row_of(a);
       const Totals totals{row + g.y.w, row + g.y.w + g.y.c};
       std::fill_n(totals.sums, 2 * g.y.c, 0.0);
-      const T* x = scaled ? scaled_input<T>(g, a, rows) : input<T>(a, 0);
+      T* made = adds ? output<T>(a, 3) : reinterpret_cast<T*>(row + rows);
+      const T* x = prologue == Prologue::none ? input<T>(a, 0) : scale_input(g, a, prologue, made);
       conv2d<T>(g, x, input<T>(a, filter), nullptr, {nullptr, false, totals}, output<T>(a, 0), row);
       store_totals<Statistic<T>>(totals, g.y.c, a);
     });
@@ -278,13 +289,15 @@ Prepared prepare_wgrad(const Op& op, bool scaled) {
   op.expect_counts(incoming + 1, 1);
   const DType dtype = op.input(0).dtype;
   const Convolution g = make_convolution(op, op.input(0), op.output(0), op.input(incoming));
-  if (scaled) expect_prologue(op, g);
+  expect_prologue(op, g, scaled ? Prologue::scale : Prologue::none);
   expect_dtype(op, "dy", op.input(incoming), dtype);
   expect_dtype(op, "dw", op.output(0), statistic(dtype));
   return with_float(op, dtype, [&]<class T>(std::type_identity<T>) {
     return with_row(g.w.w + (scaled ? input_size(g) : 0), [=](const Arguments& a) {
-      const T* x = scaled ? scaled_input<T>(g, a, g.w.w) : input<T>(a, 0);
-      conv2d_wgrad<T>(g, x, input<T>(a, incoming), output<Statistic<T>>(a, 0), row_of(a));
+      double* row = row_of(a);
+      T* made = reinterpret_cast<T*>(row + g.w.w);
+      const T* x = scaled ? scale_input(g, a, Prologue::scale, made) : input<T>(a, 0);
+      conv2d_wgrad<T>(g, x, input<T>(a, incoming), output<Statistic<T>>(a, 0), row);
     });
   });
 }
@@ -295,8 +308,9 @@ Prepared prepare_conv2d(const Op& op) { return prepare_forward(op, false, false)
 Prepared prepare_conv2d_relu(const Op& op) { return prepare_forward(op, false, true); }
 Prepared prepare_conv2d_add_relu(const Op& op) { return prepare_forward(op, true, true); }
 
-Prepared prepare_conv2d_statistics(const Op& op) { return prepare_summed(op, false); }
-Prepared prepare_scaled_conv2d_statistics(const Op& op) { return prepare_summed(op, true); }
+Prepared prepare_conv2d_statistics(const Op& op) { return prepare_summed(op, Prologue::none); }
+Prepared prepare_scaled_conv2d_statistics(const Op& op) { return prepare_summed(op, Prologue::scale); }
+Prepared prepare_scaled_add_conv2d_statistics(const Op& op) { return prepare_summed(op, Prologue::scale_add); }
 
 Prepared prepare_conv2d_dgrad(const Op& op) {
   op.expect_counts(2, 1);

@@ -61,6 +61,7 @@ const std::vector<OpEntry>& op_table() {
       {"relu_grad", prepare_relu_grad},
       {"restore", prepare_restore},
       {"ring_write", prepare_ring_write},
+      {"scaled_add_conv2d_statistics", prepare_scaled_add_conv2d_statistics},
       {"scaled_conv2d_statistics", prepare_scaled_conv2d_statistics},
       {"scaled_conv2d_wgrad", prepare_scaled_conv2d_wgrad},
       {"sgd_update", prepare_sgd_update},

@@ -71,6 +71,7 @@ Prepared prepare_relu(const Op& op);
 Prepared prepare_relu_grad(const Op& op);
 Prepared prepare_restore(const Op& op);
 Prepared prepare_ring_write(const Op& op);
+Prepared prepare_scaled_add_conv2d_statistics(const Op& op);
 Prepared prepare_scaled_conv2d_statistics(const Op& op);
 Prepared prepare_scaled_conv2d_wgrad(const Op& op);
 Prepared prepare_sgd_update(const Op& op);

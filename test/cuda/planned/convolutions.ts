@@ -55,7 +55,7 @@ function inferenceOf(name: string): readonly Node[] {
 
 /** The operands of a pass as x, w, y, whichever of them it writes. */
 function shapes({ op, inputs, outputs }: Node): readonly (readonly number[])[] {
-  const other = op.startsWith('scaled_') ? inputs[3] : inputs[1];
+  const other = inputs[op.startsWith('scaled_add') ? 4 : op.startsWith('scaled') ? 3 : 1];
   const [a, b, result] = [inputs[0], other, outputs[0]].map((value) => value?.shape ?? []) as number[][];
   if (op.startsWith('conv2d_dgrad')) return [result, b, a] as number[][];
   if (op.endsWith('conv2d_wgrad')) return [a, result, b] as number[][];
@@ -66,6 +66,13 @@ function shapes({ op, inputs, outputs }: Node): readonly (readonly number[])[] {
 export interface Line {
   readonly pass: string;
   readonly rest: string;
+  /** The columns of the table in which it is asked for. Default: all. */
+  readonly only?: Partial<Column>;
+}
+
+export interface Column {
+  readonly chip: string;
+  readonly dtype: string;
 }
 
 const isSumming = ({ op }: Node) => /_statistics$|^scaled_/.test(op);
@@ -93,14 +100,34 @@ export function withoutRepetitions(lines: readonly Line[]): readonly Line[] {
 }
 
 export function convolutions(): readonly Line[] {
-  const halves = ['float16', 'bfloat16'] as const;
-  const summing = networks.flatMap((name) => halves.flatMap((dtype) => stepOf(name, dtype))).filter(isSumming);
+  const halves = networks.flatMap((name) => (['float16', 'bfloat16'] as const).map((dtype) => ({ name, dtype })));
+  const steps = halves.map((half) => ({ ...half, nodes: stepOf(half.name, half.dtype).filter(isSumming) }));
+  const summing = steps.flatMap(({ nodes }) => nodes);
+  const compiled = steps.filter(({ name, dtype }) => fewer.includes(name) && dtype === 'bfloat16');
+  const samples = samplesOf(compiled.flatMap(({ nodes }) => nodes));
   const others = [...networks.flatMap((name) => stepOf(name)), ...networks.flatMap(inferenceOf)];
   const whole = [...others.filter(({ op }) => op.startsWith('conv2d')), ...summing].map((node) => lineOf(node));
-  return withoutRepetitions([...whole, ...padded(others)]);
+  const lines = withoutRepetitions([...whole, ...padded(others)]);
+  return lines.map((line) => ({ ...line, only: columnsOf(line, samples) }));
 }
 
-/** bfloat16 has no sums of gradients, and no prologues. */
-export function isPlanned({ pass }: Line, dtype: string): boolean {
-  return dtype === 'float16' || !/^conv2d_dgrad_statistics$|^scaled_/.test(pass);
+/** Of gradients with sums, which take seconds to compile in bfloat16: one for each window and height of the map. */
+function samplesOf(nodes: readonly Node[]): ReadonlySet<string> {
+  const gradients = nodes.filter(({ op }) => op === 'conv2d_dgrad_statistics');
+  const kindOf = (node: Node) => {
+    const [[, , height], [, , ...window]] = shapes(node) as [number[], number[]];
+    return `${height} ${window}`;
+  };
+  return new Set(new Map(gradients.map((node) => [kindOf(node), lineOf(node).rest])).values());
+}
+
+/** fuse() leaves prologues, and gradients with sums that skip pixels, to float16; cuDNN has a residual's on one chip. */
+function columnsOf({ pass, rest }: Line, samples: ReadonlySet<string>): Partial<Column> {
+  if (pass.startsWith('scaled_add')) return { chip: 'sm_90', dtype: 'float16' };
+  const isCompiled = pass === 'conv2d_dgrad_statistics' && samples.has(rest);
+  return pass.startsWith('scaled') || (pass === 'conv2d_dgrad_statistics' && !isCompiled) ? { dtype: 'float16' } : {};
+}
+
+export function isPlanned({ only = {} }: Line, { chip, dtype }: Column): boolean {
+  return (only.chip ?? chip) === chip && (only.dtype ?? dtype) === dtype;
 }

@@ -36,6 +36,7 @@ const std::map<std::string, Kind> kinds = {
     {"conv2d_statistics", {Pass::forward, false, false, false, true}},
     {"conv2d_dgrad_statistics", {Pass::dgrad, false, false, false, true}},
     {"scaled_conv2d_statistics", {Pass::forward, false, false, false, true, true}},
+    {"scaled_add_conv2d_statistics", {Pass::forward, false, true, false, true, true}},
     {"scaled_conv2d_wgrad", {Pass::wgrad, false, false, false, false, true}}};
 struct NormalizationKind {
   bool backward, residual, relu;

@@ -5,7 +5,7 @@ import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { batchNorms } from './batch-norms.ts';
-import { convolutions, isPlanned, type Line } from './convolutions.ts';
+import { type Column, convolutions, isPlanned, type Line } from './convolutions.ts';
 import { poolings } from './poolings.ts';
 
 const place = (name: string) => fileURLToPath(new URL(name, import.meta.url));
@@ -45,7 +45,7 @@ export const isBuilt = existsSync(planner);
 /** From cuDNN itself where scripts/gpu-check met such a chip, else from data sheets. */
 const descriptionOf = (chip: string) => [`${chip}.measured.json`, `${chip}.json`].map(place).find(existsSync) as string;
 
-export const columns = ['sm_80', 'sm_90', 'sm_100'].flatMap((chip) =>
+export const columns: readonly Column[] = ['sm_80', 'sm_90', 'sm_100'].flatMap((chip) =>
   ['float16', 'bfloat16'].map((dtype) => ({ chip, dtype })),
 );
 
@@ -55,12 +55,13 @@ interface Answers {
 }
 
 /** Of all lines, in their order; nothing for those that are not asked for. */
-async function ask(chip: string, dtype: string, lines: readonly Line[]): Promise<Answers> {
+async function ask(column: Column, lines: readonly Line[]): Promise<Answers> {
+  const { chip, dtype } = column;
   const asked = promisify(execFile)(planner, [
     place('../../../build-cuda/Release/driver_stub.so'),
     descriptionOf(chip),
   ]);
-  const those = lines.filter((line) => isPlanned(line, dtype));
+  const those = lines.filter((line) => isPlanned(line, column));
   asked.child.stdin?.end(those.map(({ pass, rest }) => `${pass} ${dtype} ${rest}\n`).join(''));
   const [version = '', ...answers] = (await asked).stdout.trimEnd().split('\n');
   return { version, answers: lines.map((line) => answers[those.indexOf(line)] ?? '') };
@@ -71,7 +72,7 @@ async function askAll(lines: readonly Line[]): Promise<Answers[]> {
   const asked: Answers[] = [];
   const queue = columns.entries();
   const work = async () => {
-    for (const [i, { chip, dtype }] of queue) asked[i] = await ask(chip, dtype, lines);
+    for (const [i, column] of queue) asked[i] = await ask(column, lines);
   };
   await Promise.all(Array.from({ length: availableParallelism() }, work));
   return asked;

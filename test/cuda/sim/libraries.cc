@@ -150,7 +150,8 @@ const char* suffix(Pass pass) { return pass == Pass::forward ? "" : pass == Pass
 
 std::string name_of(const Convolution& c) {
   if (c.prologue || c.statistics)
-    return std::string(c.prologue ? "scaled_" : "") + "conv2d" + suffix(c.pass) + (c.statistics ? "_statistics" : "");
+    return std::string(c.prologue ? (c.residual ? "scaled_add_" : "scaled_") : "") + "conv2d" + suffix(c.pass) +
+           (c.statistics ? "_statistics" : "");
   if (c.is_fused()) return c.residual ? "conv2d_add_relu" : "conv2d_relu";
   return std::string("conv2d") + suffix(c.pass);
 }
@@ -190,8 +191,13 @@ class ReferenceLibraries final : public Libraries {
     node.attributes.set("dilation", doubles(c.dilation));
     node.attributes.set("groups", static_cast<double>(c.groups));
     auto operands = operands_of(c.pass, {Format::activation, shape_of(c.x)}, {Format::filter, shape_of(c.w)},
-                                {Format::activation, shape_of(c.y)}, c.bias, c.residual);
+                                {Format::activation, shape_of(c.y)}, c.bias, c.residual && !c.prologue);
     std::vector<DType> stored = stored_as(operands.size(), c.dtype, c.result);
+    const bool adds = c.prologue && c.residual;
+    if (adds) {
+      operands.insert(operands.begin() + 1, Operand{Format::activation, shape_of(c.x)});
+      stored.insert(stored.begin() + 1, c.dtype);
+    }
     if (c.prologue) {
       operands.insert(operands.begin() + 1, 2, {Format::plain, {c.x[1]}});
       stored.insert(stored.begin() + 1, 2, c.dtype);
@@ -205,7 +211,10 @@ class ReferenceLibraries final : public Libraries {
     }
     operands.resize(operands.size() + 2, {Format::plain, {c.pass == Pass::dgrad ? c.x[1] : c.w[0]}});
     stored.resize(operands.size(), DType::float32);
-    return plan(std::move(node), operands, stored, 3, candidate.accumulates);
+    if (!adds) return plan(std::move(node), operands, stored, 3, candidate.accumulates);
+    operands.push_back(operands.front());
+    stored.push_back(c.dtype);
+    return plan(std::move(node), operands, stored, 4, candidate.accumulates);
   }
 
   std::unique_ptr<Plan> build(const Normalization& n, const Candidate&) override {

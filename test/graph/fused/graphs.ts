@@ -7,7 +7,7 @@ import { sgd } from '../../../lib/optim/index.ts';
 import { type AmpDtype, predictionGraph, trainingGraph } from '../../../lib/train/step.ts';
 
 export const networks = ['cifar-resnet20', 'resnet50', 'resnet50-v2', 'inception-v2'];
-export const modes = ['training', 'training-float16', 'inference'] as const;
+export const modes = ['training', 'training-float16', 'training-bfloat16', 'inference'] as const;
 
 /** What a device with every kernel offers. */
 export const everything: ReadonlySet<string> = new Set(fusions().map((name) => `op:${name}`));
@@ -32,7 +32,7 @@ export function predictionOf(name: string, batchSize = 128, ampDtype: AmpDtype =
 
 function graphOf(name: string, mode: (typeof modes)[number]): Graph {
   if (mode === 'inference') return predictionOf(name);
-  return mode === 'training' ? trainingOf(name) : trainingOf(name, 'float16');
+  return trainingOf(name, mode === 'training' ? 'float32' : mode === 'training-float16' ? 'float16' : 'bfloat16');
 }
 
 /** One line per node: `layer1.0.conv1.conv2d_relu = conv2d_relu(layer1.0, …)`. */

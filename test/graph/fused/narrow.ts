@@ -1,6 +1,6 @@
 // Narrowed networks on small pictures, with statistics and parameters that no initialiser gives, run once.
 import { autocast, Graph, gradient, type HostArray, hostArrayOf } from '../../../lib/graph/index.ts';
-import { cifarResNet, inceptionV2, resnet50, resnet50V2 } from '../../../lib/models/index.ts';
+import { cifarResNet, inceptionV2, ResNet, resnet50, resnet50V2 } from '../../../lib/models/index.ts';
 import type { Module } from '../../../lib/nn/index.ts';
 import { softmaxCrossEntropy } from '../../../lib/ops/index.ts';
 import { sgd } from '../../../lib/optim/index.ts';
@@ -22,6 +22,37 @@ export const networks: readonly Narrow[] = [
   { name: 'ResNet-50-v2', side: 33, model: () => resnet50V2(narrow) },
   { name: 'Inception-v2', side: 33, model: () => inceptionV2({ ...narrow, dropout: 0, stem: 'separable' }) },
 ];
+
+/** With every group of a training step in half precision, and few enough layers for rounding to stay small. */
+export const bottlenecks: Narrow = {
+  name: 'five bottlenecks',
+  side: 65,
+  model: () => new ResNet('v1.5', [2, 1, 1, 1], narrow),
+};
+
+// Sums are taken before the output is rounded to 11 or 8 bits, and in one pass: other roundings, of 5e-4 or 4e-3, through
+// twenty layers. The bottlenecks end in maps of 3x3: of statistics of 18 numbers, float16 itself is 3e-3 from float64.
+// Of 19 and 20 convolutions the first reads three channels; 9 of the others, or 10, read what BN and ReLU left, which in float16
+// they make, and 4 what BN, addition and ReLU left behind a block.
+export const summing = [
+  { network: networks[0] as Narrow, dtype: 'float16', tolerance: 3e-3, median: 0.01, sums: 18, inner: 9, outer: 0 },
+  { network: networks[0] as Narrow, dtype: 'bfloat16', tolerance: 3e-2, median: 0.1, sums: 18, inner: 9, outer: 0 },
+  { network: bottlenecks, dtype: 'float16', tolerance: 6e-3, median: 0.02, sums: 19, inner: 10, outer: 4 },
+].map(({ sums, inner, outer, ...row }) => {
+  const prologues = row.dtype === 'float16' ? inner : 0;
+  const counts = {
+    conv2d_statistics: sums - prologues - outer,
+    conv2d_dgrad_statistics: inner,
+    scaled_conv2d_statistics: prologues,
+    scaled_add_conv2d_statistics: outer,
+    scaled_conv2d_wgrad: prologues,
+  };
+  return { ...row, dtype: row.dtype as 'float16' | 'bfloat16', sums, counts };
+});
+
+export function countOf({ ops }: Outcome, counted: Readonly<Record<string, number>>): Record<string, number> {
+  return Object.fromEntries(Object.keys(counted).map((op) => [op, ops.filter((one) => one === op).length]));
+}
 
 const batch = 2;
 const labels = Int32Array.of(3, 0);

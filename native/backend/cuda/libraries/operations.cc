@@ -22,7 +22,8 @@ enum Uid : int64_t {
   uid_dbias = 'v',
   uid_spare = 'z',
   uid_scale = 'i',
-  uid_offset = 'j'
+  uid_offset = 'j',
+  uid_activated = 'a'
 };
 
 // Of the i-th value inside a graph; `uid` is that of a value at its border.
@@ -93,7 +94,7 @@ struct Pointwise {
 // What follows the sum of a forward convolution.
 std::vector<Pointwise> epilogue(const CudnnFunctions& cudnn, const Convolution& c) {
   std::vector<Pointwise> parts;
-  if (c.bias) parts.push_back({CUDNN_POINTWISE_ADD, tensor(cudnn, uid_bias, c.dtype, {1, c.w[0], 1, 1})});
+  if (c.bias) parts.push_back({CUDNN_POINTWISE_ADD, per_channel(cudnn, uid_bias, c.dtype, c.w[0])});
   if (c.residual) parts.push_back({CUDNN_POINTWISE_ADD, tensor(cudnn, uid_residual, c.dtype, c.y)});
   if (c.relu) parts.push_back({CUDNN_POINTWISE_RELU_FWD, {}});
   return parts;
@@ -101,55 +102,68 @@ std::vector<Pointwise> epilogue(const CudnnFunctions& cudnn, const Convolution& 
 
 // The sums of every channel of y, and of its squares.
 Descriptor sum_up(const CudnnFunctions& cudnn, const Convolution& c, const Descriptor& y) {
-  const std::array<int64_t, 4> channels = {1, c.w[0], 1, 1};
+  const auto sums = [&](int64_t uid) { return per_channel(cudnn, uid, DType::float32, c.w[0]); };
   Descriptor made(cudnn, CUDNN_BACKEND_OPERATION_GEN_STATS_DESCRIPTOR);
   made.set(CUDNN_ATTR_OPERATION_GENSTATS_MODE, CUDNN_TYPE_GENSTATS_MODE, CUDNN_GENSTATS_SUM_SQSUM)
       .set(CUDNN_ATTR_OPERATION_GENSTATS_MATH_PREC, CUDNN_TYPE_DATA_TYPE, CUDNN_DATA_FLOAT)
       .set(CUDNN_ATTR_OPERATION_GENSTATS_XDESC, y)
-      .set(CUDNN_ATTR_OPERATION_GENSTATS_SUMDESC, tensor(cudnn, uid_total, DType::float32, channels))
-      .set(CUDNN_ATTR_OPERATION_GENSTATS_SQSUMDESC, tensor(cudnn, uid_square_total, DType::float32, channels));
+      .set(CUDNN_ATTR_OPERATION_GENSTATS_SUMDESC, sums(uid_total))
+      .set(CUDNN_ATTR_OPERATION_GENSTATS_SQSUMDESC, sums(uid_square_total));
   return std::move(made.finalize());
 }
 
-// x · scale + shift, rectified, as the operation `made` goes on with it; in the type of x, as engines want it.
+// x · scale + shift, with a residual that added, rectified, as the operation `made` goes on with it: in the type of x,
+// as engines want it, and behind a residual an output.
 Descriptor prologue(const CudnnFunctions& cudnn, const Convolution& c, Descriptor x, std::vector<Descriptor>& made) {
-  const auto channels = [&](int64_t uid) { return tensor(cudnn, uid, c.dtype, {1, c.x[1], 1, 1}); };
-  const Pointwise parts[] = {{CUDNN_POINTWISE_MUL, channels(uid_scale)},
-                             {CUDNN_POINTWISE_ADD, channels(uid_offset)},
-                             {CUDNN_POINTWISE_RELU_FWD, {}}};
-  for (const auto& [mode, operand] : parts) {
-    const Descriptor next = tensor(cudnn, inner(uid_x, made.size()), c.dtype, c.x, true);
-    made.push_back(pointwise(cudnn, mode, x, operand, next));
+  const auto channels = [&](int64_t uid) { return per_channel(cudnn, uid, c.dtype, c.x[1]); };
+  std::vector<Pointwise> parts{{CUDNN_POINTWISE_MUL, channels(uid_scale)}, {CUDNN_POINTWISE_ADD, channels(uid_offset)}};
+  if (c.residual) parts.push_back({CUDNN_POINTWISE_ADD, tensor(cudnn, uid_residual, c.dtype, c.x)});
+  parts.push_back({CUDNN_POINTWISE_RELU_FWD, {}});
+  for (size_t i = 0; i < parts.size(); ++i) {
+    const bool is_output = c.residual && i + 1 == parts.size();
+    const Descriptor next = tensor(cudnn, is_output ? uid_activated : inner(uid_x, i), c.dtype, c.x, !is_output);
+    made.push_back(pointwise(cudnn, parts[i].mode, x, parts[i].operand, next));
     x = next;
   }
   return x;
 }
 
-// The gradient behind the mask of relu(bn(x)), and the sums over it that the gradient of bn is made of.
-std::vector<Descriptor> masked_gradient(const CudnnFunctions& cudnn, const Convolution& c) {
-  const auto channels = [&](int64_t uid) { return tensor(cudnn, uid, DType::float32, {1, c.x[1], 1, 1}); };
-  const Descriptor x = tensor(cudnn, uid_x, c.dtype, c.x), masked = tensor(cudnn, uid_gradient, c.dtype, c.x);
-  const Descriptor weight = channels(uid_weight), mean = channels(uid_mean), invstd = channels(uid_invstd);
-  const Descriptor sum = tensor(cudnn, inner(uid_gradient, 0), DType::float32, c.x, true);
-  std::vector<Descriptor> made{
-      convolve(cudnn, c, sum, tensor(cudnn, uid_w, c.dtype, c.w), tensor(cudnn, uid_y, c.dtype, c.y))};
-  Descriptor normalised = x;
-  const Pointwise parts[] = {{CUDNN_POINTWISE_SUB, mean},
-                             {CUDNN_POINTWISE_MUL, invstd},
-                             {CUDNN_POINTWISE_MUL, weight},
-                             {CUDNN_POINTWISE_ADD, channels(uid_norm_bias)}};
-  for (const auto& [mode, operand] : parts) {
-    const Descriptor next = tensor(cudnn, inner(uid_x, made.size()), DType::float32, c.x, true);
-    made.push_back(pointwise(cudnn, mode, normalised, operand, next));
-    normalised = next;
-  }
-  made.push_back(relu_gradient(cudnn, sum, normalised, masked));
+Descriptor channels_of_x(const CudnnFunctions& cudnn, const Convolution& c, int64_t uid) {
+  return per_channel(cudnn, uid, DType::float32, c.x[1]);
+}
+
+// The sum of every channel.
+Descriptor add_up(const CudnnFunctions& cudnn, const Descriptor& x, const Descriptor& sum) {
+  Descriptor kind(cudnn, CUDNN_BACKEND_REDUCTION_DESCRIPTOR);
+  kind.set(CUDNN_ATTR_REDUCTION_OPERATOR, CUDNN_TYPE_REDUCTION_OPERATOR_TYPE, CUDNN_REDUCE_TENSOR_ADD)
+      .set(CUDNN_ATTR_REDUCTION_COMP_TYPE, CUDNN_TYPE_DATA_TYPE, CUDNN_DATA_FLOAT)
+      .finalize();
+  Descriptor made(cudnn, CUDNN_BACKEND_OPERATION_REDUCTION_DESCRIPTOR);
+  made.set(CUDNN_ATTR_OPERATION_REDUCTION_DESC, kind)
+      .set(CUDNN_ATTR_OPERATION_REDUCTION_XDESC, x)
+      .set(CUDNN_ATTR_OPERATION_REDUCTION_YDESC, sum);
+  return std::move(made.finalize());
+}
+
+// What the gradient of bn is made of: the sums of `masked`, and of that times the normalised x.
+std::vector<Descriptor> sums_apart(const CudnnFunctions& cudnn, const Convolution& c, const Descriptor& masked,
+                                   const Descriptor& normalised) {
+  const Descriptor product = tensor(cudnn, inner(uid_gradient, 1), DType::float32, c.x, true);
+  return {add_up(cudnn, masked, channels_of_x(cudnn, c, uid_dbias)),
+          pointwise(cudnn, CUDNN_POINTWISE_MUL, masked, normalised, product),
+          add_up(cudnn, product, channels_of_x(cudnn, c, uid_dweight))};
+}
+
+// The same as one operation, which precompiled engines want; they have float16 alone.
+Descriptor sums_at_once(const CudnnFunctions& cudnn, const Convolution& c, const Descriptor& masked,
+                        const Descriptor& x) {
+  const auto channels = [&](int64_t uid) { return channels_of_x(cudnn, c, uid); };
   const std::vector<int64_t> spare = spare_uids(c);
   Descriptor sums(cudnn, CUDNN_BACKEND_OPERATION_BN_BWD_WEIGHTS_DESCRIPTOR);
   sums.set(CUDNN_ATTR_OPERATION_BN_BWD_WEIGHTS_MATH_PREC, CUDNN_TYPE_DATA_TYPE, CUDNN_DATA_FLOAT)
-      .set(CUDNN_ATTR_OPERATION_BN_BWD_WEIGHTS_MEAN_DESC, mean)
-      .set(CUDNN_ATTR_OPERATION_BN_BWD_WEIGHTS_INVSTD_DESC, invstd)
-      .set(CUDNN_ATTR_OPERATION_BN_BWD_WEIGHTS_BN_SCALE_DESC, weight)
+      .set(CUDNN_ATTR_OPERATION_BN_BWD_WEIGHTS_MEAN_DESC, channels(uid_mean))
+      .set(CUDNN_ATTR_OPERATION_BN_BWD_WEIGHTS_INVSTD_DESC, channels(uid_invstd))
+      .set(CUDNN_ATTR_OPERATION_BN_BWD_WEIGHTS_BN_SCALE_DESC, channels(uid_weight))
       .set(CUDNN_ATTR_OPERATION_BN_BWD_WEIGHTS_X_DESC, x)
       .set(CUDNN_ATTR_OPERATION_BN_BWD_WEIGHTS_DY_DESC, masked)
       .set(CUDNN_ATTR_OPERATION_BN_BWD_WEIGHTS_DBN_SCALE_DESC, channels(uid_dweight))
@@ -157,7 +171,32 @@ std::vector<Descriptor> masked_gradient(const CudnnFunctions& cudnn, const Convo
       .set(CUDNN_ATTR_OPERATION_BN_BWD_WEIGHTS_EQ_DY_SCALE_DESC, channels(spare[0]))
       .set(CUDNN_ATTR_OPERATION_BN_BWD_WEIGHTS_EQ_X_SCALE_DESC, channels(spare[1]))
       .set(CUDNN_ATTR_OPERATION_BN_BWD_WEIGHTS_EQ_BIAS, channels(spare[2]));
-  made.push_back(std::move(sums.finalize()));
+  return std::move(sums.finalize());
+}
+
+// The gradient behind the mask of relu(bn(x)), and the sums over it.
+std::vector<Descriptor> masked_gradient(const CudnnFunctions& cudnn, const Convolution& c) {
+  const Descriptor x = tensor(cudnn, uid_x, c.dtype, c.x), masked = tensor(cudnn, uid_gradient, c.dtype, c.x);
+  const Descriptor sum = tensor(cudnn, inner(uid_gradient, 0), DType::float32, c.x, true);
+  std::vector<Descriptor> made{
+      convolve(cudnn, c, sum, tensor(cudnn, uid_w, c.dtype, c.w), tensor(cudnn, uid_y, c.dtype, c.y))};
+  std::vector<Descriptor> stages{x};
+  const std::pair<cudnnPointwiseMode_t, Uid> parts[] = {{CUDNN_POINTWISE_SUB, uid_mean},
+                                                        {CUDNN_POINTWISE_MUL, uid_invstd},
+                                                        {CUDNN_POINTWISE_MUL, uid_weight},
+                                                        {CUDNN_POINTWISE_ADD, uid_norm_bias}};
+  for (const auto& [mode, uid] : parts) {
+    const Descriptor next = tensor(cudnn, inner(uid_x, made.size()), DType::float32, c.x, true);
+    made.push_back(pointwise(cudnn, mode, stages.back(), channels_of_x(cudnn, c, uid), next));
+    stages.push_back(next);
+  }
+  made.push_back(relu_gradient(cudnn, sum, stages.back(), masked));
+  if (c.dtype == DType::float16) {
+    made.push_back(sums_at_once(cudnn, c, masked, x));
+  } else {
+    const std::vector<Descriptor> sums = sums_apart(cudnn, c, masked, stages[2]);
+    made.insert(made.end(), sums.begin(), sums.end());
+  }
   return made;
 }
 
@@ -199,18 +238,20 @@ std::vector<int64_t> uids(const Convolution& c) {
   if (c.pass == Pass::wgrad) return {uid_x, uid_y, uid_w};
   std::vector<int64_t> found{uid_x};
   if (c.prologue) found.insert(found.end(), {uid_scale, uid_offset});
+  if (c.prologue && c.residual) found.push_back(uid_residual);
   found.push_back(uid_w);
   if (c.bias) found.push_back(uid_bias);
-  if (c.residual) found.push_back(uid_residual);
+  if (c.residual && !c.prologue) found.push_back(uid_residual);
   found.push_back(uid_y);
   if (c.statistics) found.insert(found.end(), {uid_total, uid_square_total});
+  if (c.residual && c.prologue) found.push_back(uid_activated);
   return found;
 }
 
-size_t outputs_of(const Convolution& c) { return c.statistics ? 3 : 1; }
+size_t outputs_of(const Convolution& c) { return (c.statistics ? 3 : 1) + (c.prologue && c.residual ? 1 : 0); }
 
 std::vector<int64_t> spare_uids(const Convolution& c) {
-  if (c.pass != Pass::dgrad || !c.statistics) return {};
+  if (c.pass != Pass::dgrad || !c.statistics || c.dtype != DType::float16) return {};
   return {inner(uid_spare, 0), inner(uid_spare, 1), inner(uid_spare, 2)};
 }
 
