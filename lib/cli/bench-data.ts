@@ -8,6 +8,7 @@ import { table } from '../graph/index.ts';
 import { createModel } from '../models/index.ts';
 import { sgd } from '../optim/index.ts';
 import { compile, type Device, type Program, variablesOf } from '../program.ts';
+import { feed } from '../train/feed.ts';
 import { trainingGraph } from '../train/step.ts';
 import { UsageError } from './args.ts';
 import type { Output } from './command.ts';
@@ -123,15 +124,13 @@ async function collect(batches: AsyncIterable<Batch>, keep: number): Promise<Bat
   return kept;
 }
 
-/** As StepRunner does it: the next step is enqueued while one runs. */
+/** As StepRunner does it. */
 async function train(program: Program, batches: AsyncIterable<Batch>): Promise<void> {
-  let running = Promise.resolve();
-  for await (const batch of batches) {
-    const before = running;
-    running = program.step({ ...batch, learning_rate: Float32Array.of(0.01) });
-    await before;
-  }
-  await running;
+  const rate = Float32Array.of(0.01);
+  const inputs = async function* () {
+    for await (const batch of batches) yield { ...batch, learning_rate: rate };
+  };
+  await feed(program, inputs());
 }
 
 async function timed(work: () => Promise<void>): Promise<Turn> {

@@ -1,11 +1,12 @@
 // What a model says about pictures: loss and accuracy over a set, logits for pictures of one's own.
-import { type ImageSet, isStreamed, type StreamedSet } from '../data/types.ts';
+import { type Batch, type ImageSet, isStreamed, type StreamedSet } from '../data/types.ts';
 import { elements, type Graph, type HostArray, type Shape } from '../graph/index.ts';
 import type { Module } from '../nn/index.ts';
 import { averagePrefix } from '../optim/index.ts';
 import { compile, type Device, type Inputs, type Program, type State, variablesOf } from '../program.ts';
 import { type Checkpoint, checkSameVariables, type ModelInfo, type Variable } from './checkpoint.ts';
 import { TrainingError } from './errors.ts';
+import { feed } from './feed.ts';
 import { type AmpDtype, evaluationGraph, type ForwardOptions, predictionGraph, ringLength } from './step.ts';
 
 export interface Evaluation {
@@ -37,11 +38,6 @@ export interface PredictOptions {
 
 const stepsPerCall = 4;
 
-interface Call {
-  readonly steps: number;
-  readonly inputs: Inputs & { readonly labels: Int32Array };
-}
-
 /** Evaluates a set that is resident in `state`, or streams (see evaluationGraph). */
 export class Evaluator {
   readonly #program: Program;
@@ -69,11 +65,11 @@ export class Evaluator {
   async evaluate(): Promise<Evaluation> {
     await this.#state.write('evaluation.step', Int32Array.of(0));
     const sums = { images: 0, loss: 0, top1: 0, top5: 0 };
-    const calls = isStreamed(this.#set) ? this.#streamed(this.#set) : this.#resident(this.#set);
+    const runs = isStreamed(this.#set) ? this.#runStreamed(this.#set) : this.#runResident(this.#set);
     let step = 0;
-    for await (const { steps, inputs } of calls) {
-      await this.#program.run(steps, inputs);
-      await this.#collect(step, steps, inputs.labels, sums);
+    for await (const labels of runs) {
+      const steps = labels.length / this.#batchSize;
+      await this.#collect(step, steps, labels, sums);
       step += steps;
     }
     const { images, loss, top1, top5 } = sums;
@@ -84,8 +80,8 @@ export class Evaluator {
     this.#program.close();
   }
 
-  /** Rows beyond the set show its first picture and carry label -1, which counts nowhere. */
-  *#resident(set: ImageSet): Generator<Call> {
+  /** Gives the labels of the steps that ran. Rows beyond the set show its first picture; their label -1 counts nowhere. */
+  async *#runResident(set: ImageSet): AsyncGenerator<Int32Array, void, void> {
     const batches = Math.ceil(set.count / this.#batchSize);
     for (let from = 0; from < batches; from += stepsPerCall) {
       const steps = Math.min(stepsPerCall, batches - from);
@@ -95,13 +91,29 @@ export class Evaluator {
       const rows = Math.min(indices.length, set.count - first);
       for (let row = 0; row < rows; row += 1) indices[row] = first + row;
       labels.set(set.labels.subarray(first, first + rows));
-      yield { steps, inputs: { indices, labels } };
+      await this.#program.run(steps, { indices, labels });
+      yield labels;
     }
   }
 
-  async *#streamed(set: StreamedSet): AsyncGenerator<Call> {
-    for await (const { images, labels } of set.batches({ batchSize: this.#batchSize }))
-      yield { steps: 1, inputs: { images, labels } };
+  /** The same, after as many steps as the rings hold. */
+  async *#runStreamed(set: StreamedSet): AsyncGenerator<Int32Array, void, void> {
+    const batches = set.batches({ batchSize: this.#batchSize });
+    const count = Math.ceil(set.count / this.#batchSize);
+    for (let from = 0; from < count; from += ringLength) {
+      const labels = new Int32Array(Math.min(ringLength, count - from) * this.#batchSize);
+      await feed(this.#program, this.#inputs(batches, labels));
+      yield labels;
+    }
+  }
+
+  /** The inputs of as many steps as `labels`, which it fills, holds the labels of. */
+  async *#inputs(batches: AsyncGenerator<Batch, void, void>, labels: Int32Array): AsyncGenerator<Inputs, void, void> {
+    for (let at = 0; at < labels.length; at += this.#batchSize) {
+      const batch = (await batches.next()).value as Batch;
+      labels.set(batch.labels, at);
+      yield { ...batch };
+    }
   }
 
   async #collect(

@@ -1,8 +1,9 @@
 import { Sampler } from '../data/sampler.ts';
 import { type Batch, isStreamed, type PictureSet, type StreamedSet } from '../data/types.ts';
 import type { Schedule } from '../optim/index.ts';
-import type { Program, State } from '../program.ts';
+import type { Inputs, Program, State } from '../program.ts';
 import { TrainingError } from './errors.ts';
+import { feed } from './feed.ts';
 import type { StepRecords } from './metrics.ts';
 import { ringLength } from './step.ts';
 
@@ -47,7 +48,7 @@ export class StepRunner {
     const first = epoch * this.stepsPerEpoch + stepOfEpoch;
     const rates = this.#learningRates(first, steps);
     const begin = performance.now();
-    if (isStreamed(set)) await this.#runStreamed(set, epoch, stepOfEpoch, rates);
+    if (isStreamed(set)) await feed(program, this.#inputs(set, epoch, stepOfEpoch, rates));
     else {
       const indices = this.#indices(epoch).subarray(stepOfEpoch * batchSize, (stepOfEpoch + steps) * batchSize);
       await program.run(steps, { indices, learning_rate: rates });
@@ -58,19 +59,15 @@ export class StepRunner {
     return { ...records, seconds };
   }
 
-  /** While a step runs, the next one is already enqueued, and the batches after it are read. */
-  async #runStreamed(set: StreamedSet, epoch: number, stepOfEpoch: number, rates: Float32Array): Promise<void> {
-    let running = Promise.resolve();
-    try {
-      for (let i = 0; i < rates.length; i += 1) {
-        const batch = await this.#nextBatch(set, epoch, stepOfEpoch + i);
-        const before = running;
-        running = this.#options.program.step({ ...batch, learning_rate: rates.subarray(i, i + 1) });
-        running.catch(() => undefined); // reported when it is awaited
-        await before;
-      }
-    } finally {
-      await running;
+  async *#inputs(
+    set: StreamedSet,
+    epoch: number,
+    stepOfEpoch: number,
+    rates: Float32Array,
+  ): AsyncGenerator<Inputs, void, void> {
+    for (let i = 0; i < rates.length; i += 1) {
+      const batch = await this.#nextBatch(set, epoch, stepOfEpoch + i);
+      yield { ...batch, learning_rate: rates.subarray(i, i + 1) };
     }
   }
 

@@ -39,6 +39,12 @@ struct Prepared {
   std::vector<std::pair<int, int>> in_place;  // (output index, input index) pairs that may share one address
 };
 
+// Returns when work of the device has ended, and throws what it met; empty where it had ended before.
+using Wait = std::function<void()>;
+
+// Of steps: one computes, the other brings its inputs beside it.
+constexpr size_t most_in_flight = 2;
+
 // Engines that cuDNN compiles at run time for what kernels of ours compute as well.
 enum class CompiledEngines : uint8_t { never, timed, always };
 
@@ -87,6 +93,9 @@ class Backend {
   virtual void write(const ValueType& type, const void* host, void* device) = 0;
   virtual void read(const ValueType& type, const void* device, void* host) = 0;
   virtual void synchronise() = 0;
+  // Waits for all that is enqueued by now, and throws what kernels met since the mark before. Waits are called in the
+  // order of the marks, none twice; no more than most_in_flight are open, and none when synchronise() is called.
+  virtual Wait mark() { return {}; }
 
   // One step's launches, to be replayed any number of times; CUDA captures a graph here.
   virtual std::function<void()> capture(std::function<void()> launches) { return launches; }
@@ -113,8 +122,8 @@ inline std::vector<double> Backend::time(const std::vector<std::function<void()>
 }
 
 // The only symbol that a plug-in exports. The version changes whenever this header or program/graph.h does.
-constexpr int backend_version = 4;
-constexpr const char* backend_factory_name = "node_cudnn_backend_v4";
+constexpr int backend_version = 5;
+constexpr const char* backend_factory_name = "node_cudnn_backend_v5";
 using BackendFactory = Backend* (*)(const BackendOptions&);
 
 }  // namespace node_cudnn

@@ -3,6 +3,19 @@
 #include <algorithm>
 
 namespace node_cudnn {
+namespace {
+
+// What `work` gives, or its exception.
+template <class Work>
+Answer answer_of(const Work& work) {
+  try {
+    return work();
+  } catch (...) {
+    return [error = current_error()](Napi::Env, const auto&) -> Napi::Value { throw error; };
+  }
+}
+
+}  // namespace
 
 void Environment::create(Napi::Env env) {
   auto* environment = new Environment(env);
@@ -65,17 +78,36 @@ Napi::Value Environment::submit(const std::shared_ptr<Device>& device, std::func
                                 Napi::Object result) {
   uint64_t id = 0;
   Napi::Promise promise = wait(device, id, result);
-  bool posted = device->try_post([this, id, work = std::move(work)] {
-    Answer answer;
-    try {
-      answer = work();
-    } catch (...) {
-      answer = [error = current_error()](Napi::Env, const auto&) -> Napi::Value { throw error; };
-    }
-    send(id, std::move(answer));
+  const bool posted = device->try_post([this, id, work = std::move(work)] { send(id, answer_of(work)); });
+  return promised(posted, id, promise, *device);
+}
+
+Napi::Value Environment::submit_step(const std::shared_ptr<Device>& device, std::function<Wait()> start,
+                                     Answer answer) {
+  uint64_t id = 0;
+  Napi::Promise promise = wait(device, id);
+  const bool posted = device->try_post_step([this, id, device = device.get(), start = std::move(start), answer] {
+    Wait end;
+    Answer started = answer_of([&] {
+      end = start();
+      return answer;
+    });
+    auto finish = [this, id, end, started] {
+      send(id, answer_of([&] {
+             if (end) end();
+             return started;
+           }));
+    };
+    if (end) return device->leave(finish);
+    device->settle();  // promises are settled in the order of the steps
+    finish();
   });
+  return promised(posted, id, promise, *device);
+}
+
+Napi::Value Environment::promised(bool posted, uint64_t id, Napi::Promise promise, const Device& device) {
   if (!posted) {
-    Error error(ErrorCode::closed, "device '" + device->name() + "' is closed; open it again");
+    Error error(ErrorCode::closed, "device '" + device.name() + "' is closed; open it again");
     forget(id).deferred.Reject(to_javascript(env_, error).Value());
   }
   return promise;

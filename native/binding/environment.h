@@ -30,6 +30,9 @@ class Environment {
 
   // Runs `work` on the device's thread; the promise takes its answer, or its exception. Keeps the process alive.
   Napi::Value submit(const std::shared_ptr<Device>& device, std::function<Answer()> work, Napi::Object result = {});
+  // The same for a step, beside which the next one may start: the promise takes `answer` when what `start` gave has
+  // waited for its end.
+  Napi::Value submit_step(const std::shared_ptr<Device>& device, std::function<Wait()> start, Answer answer);
   Napi::Value close(const std::shared_ptr<Device>& device);
   // Runs work(0) .. work(count - 1), which must not throw, on the picture threads; the promise takes what `finish`
   // makes of `result`.
@@ -69,6 +72,7 @@ class Environment {
 
   Napi::Promise wait(const std::shared_ptr<Device>& device, uint64_t& id, Napi::Object result = {});
   Waiting forget(uint64_t id);
+  Napi::Value promised(bool posted, uint64_t id, Napi::Promise promise, const Device& device);
   void send(uint64_t id, Answer answer) noexcept;
   void settle(const Outcome& outcome);
   void stop_at_exit();

@@ -8,7 +8,7 @@ namespace node_cudnn {
 namespace {
 
 constexpr int64_t most_steps = int64_t{1} << 31;
-constexpr size_t most_idle = 2;  // one that is read while the next is filled
+constexpr size_t most_idle = most_in_flight + 1;  // one that is filled
 
 std::vector<const Value*> inputs_of(const Graph& graph) {
   std::vector<const Value*> inputs;
@@ -117,14 +117,13 @@ Napi::Value ProgramObject::run(const Napi::CallbackInfo& call) {
   return rejecting(env, [&] {
     std::shared_ptr<Program> program = handle_.get("program");
     auto steps = static_cast<size_t>(integer(call[0], "steps", 1, most_steps));
-    auto work = [program, steps, staging = stage(*program, steps, call[1]), idle = idle_]() -> Answer {
-      program->run(steps, staging->inputs);
-      return [staging, idle](Napi::Env env, const auto&) -> Napi::Value {
-        if (idle->size() < most_idle) idle->push_back(staging);
-        return env.Undefined();
-      };
+    std::shared_ptr<Staging> staging = stage(*program, steps, call[1]);
+    auto start = [program, steps, staging] { return program->start(steps, staging->inputs); };
+    auto answer = [staging, idle = idle_](Napi::Env env, const auto&) -> Napi::Value {
+      if (idle->size() < most_idle) idle->push_back(staging);
+      return env.Undefined();
     };
-    return Environment::of(env).submit(handle_.device(), std::move(work));
+    return Environment::of(env).submit_step(handle_.device(), std::move(start), std::move(answer));
   });
 }
 

@@ -9,6 +9,15 @@ Device::Device(std::string name) : name_(std::move(name)), thread_([this] { loop
 Device::~Device() { abandon(); }
 
 bool Device::try_post(Task task) noexcept {
+  return push([this, task = std::move(task)] {
+    settle();
+    task();
+  });
+}
+
+bool Device::try_post_step(Task task) noexcept { return push(std::move(task)); }
+
+bool Device::push(Task task) noexcept {
   std::lock_guard lock(mutex_);
   if (closing_) return false;
   queue_.push_back(std::move(task));
@@ -65,6 +74,22 @@ void Device::discard(Resource* resource) noexcept {
   resources_.erase(found);
 }
 
+void Device::leave(Task finish) { in_flight_.push_back(std::move(finish)); }
+
+void Device::settle() noexcept {
+  while (!in_flight_.empty()) finish_oldest();
+}
+
+void Device::finish_oldest() noexcept {
+  in_flight_.front()();
+  in_flight_.pop_front();
+}
+
+bool Device::is_idle() {
+  std::lock_guard lock(mutex_);
+  return queue_.empty();
+}
+
 // Empty when the thread shall end.
 Device::Task Device::next() {
   std::unique_lock lock(mutex_);
@@ -76,7 +101,11 @@ Device::Task Device::next() {
 }
 
 void Device::loop() noexcept {
-  while (Task task = next()) task();
+  while (Task task = next()) {
+    task();
+    while (in_flight_.size() == most_in_flight || (!in_flight_.empty() && is_idle())) finish_oldest();
+  }
+  settle();
   queue_.clear();
   for (auto& [key, resource] : resources_) resource->release();
   resources_.clear();

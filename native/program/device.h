@@ -1,5 +1,8 @@
 // A device: a back end and the one thread that may call it. Other threads post tasks and never wait.
 //
+// A step may be in flight when its task returns: the next step starts beside it. It is finished when most_in_flight are
+// in flight, when nothing else waits to be run, or before any other task.
+//
 // What holds device memory is a Resource. The device keeps every resource until it is discarded, and releases what is
 // left when it closes; so memory is always freed on the device's thread, in whatever order the handles go.
 #pragma once
@@ -39,10 +42,11 @@ class Device {
   // From any thread.
   const std::string& name() const { return name_; }
   const MemoryCount& memory() const { return memory_; }
-  void post(Task task);               // throws ERR_CLOSED
-  bool try_post(Task task) noexcept;  // false when closed
-  void close(Task closed);            // takes no further task; `closed` runs when all are done and all is freed
-  void abandon() noexcept;            // drops what waits, stops a run at its next step, and joins
+  void post(Task task);                    // throws ERR_CLOSED
+  bool try_post(Task task) noexcept;       // false when closed
+  bool try_post_step(Task task) noexcept;  // the same for a step, which may leave() its end to be waited for
+  void close(Task closed);                 // takes no further task; `closed` runs when all are done and all is freed
+  void abandon() noexcept;                 // drops what waits, stops a run at its next step, and joins
   bool abandoned() const { return abandoned_; }
 
   // From the device's thread.
@@ -51,15 +55,21 @@ class Device {
   std::unique_ptr<Memory> allocate(size_t bytes, const std::string& purpose);
   void keep(std::shared_ptr<Resource> resource);
   void discard(Resource* resource) noexcept;
+  void leave(Task finish);  // by a step: `finish` waits for its end
+  void settle() noexcept;   // finishes all that is in flight, the oldest first
 
  private:
+  bool push(Task task) noexcept;
   void loop() noexcept;
   Task next();
+  bool is_idle();
+  void finish_oldest() noexcept;
 
   const std::string name_;
   std::unique_ptr<Backend> backend_;
   MemoryCount memory_;
   std::unordered_map<Resource*, std::shared_ptr<Resource>> resources_;
+  std::deque<Task> in_flight_;
 
   std::mutex mutex_;
   std::condition_variable wake_;

@@ -160,16 +160,18 @@ void Program::guarded(Work work) {
   }
 }
 
-void Program::run(size_t steps, const std::vector<const std::byte*>& inputs) {
+Wait Program::start(size_t steps, const std::vector<const std::byte*>& inputs) {
   expect_open();
+  Wait wait;
   guarded([&] {
     for (size_t step = 0; step < steps; ++step) {
       if (device_.abandoned()) throw Error(ErrorCode::closed, "the device was closed while the program ran");
       write_inputs(step, inputs);
       replay_();
     }
-    device_.backend().synchronise();
+    wait = device_.backend().mark();
   });
+  return wait;
 }
 
 std::vector<double> Program::profile(const std::vector<const std::byte*>& inputs) {

@@ -37,8 +37,9 @@ class Program : public Resource {
   const Graph& graph() const { return graph_; }
   const Plan& plan() const { return plan_; }
 
-  // `inputs`: for every input value, in value order, the host data of all steps, one behind the other.
-  void run(size_t steps, const std::vector<const std::byte*>& inputs);
+  // Starts so many steps, and gives what waits for the last. `inputs`: for every input value, in value order, the host
+  // data of all steps, one behind the other; free again on return.
+  Wait start(size_t steps, const std::vector<const std::byte*>& inputs);
   // One step; seconds of every node of the plan.
   std::vector<double> profile(const std::vector<const std::byte*>& inputs);
   // Seconds that a step takes, on inputs as the last one left them.

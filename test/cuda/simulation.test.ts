@@ -8,6 +8,7 @@ import { Graph, gradient } from '../../lib/graph/index.ts';
 import { linear, relu, softmaxCrossEntropy } from '../../lib/ops/index.ts';
 import { sgd } from '../../lib/optim/index.ts';
 import { compile, Device, type DeviceOptions, variablesOf } from '../../lib/program.ts';
+import { feed } from '../../lib/train/feed.ts';
 import { Random } from '../support/random.ts';
 import { disagreement, lossesOf, networks } from './device/training.ts';
 
@@ -138,7 +139,7 @@ async function train(batch = 5, last: 'profile' | 'step' = 'profile'): Promise<T
       const targets = Int32Array.from({ length: batch }, () => random.integer(0, 3));
       return { x: normal(batch * 8), labels: targets, lr: Float32Array.of(0.1 / step) };
     };
-    for (const step of [1, 2]) await program.step(inputs(step));
+    await feed(program, [inputs(1), inputs(2)]);
     const profile = await program[last](inputs(3));
     const weights = (await state.read('second')) as Float32Array;
     return { weights, seconds: profile?.map(({ seconds }) => seconds) ?? [], nodes: program.plan.rows.length };

@@ -15,6 +15,7 @@ const races: Tests = {
   simulation: { sanitizer: 'thread' },
 };
 const transfers: Tests = { file: 'test/cuda/transfer.test.ts', simulation: {} };
+const streamed: Tests = { file: 'test/cuda/streamed.test.ts', simulation: {} };
 const padded: Tests = { file: 'test/cuda/padded.test.ts', names: 'float32', simulation: {} };
 const besides: Tests = { file: 'test/cuda/beside.test.ts', names: 'float32|stay', simulation: {} };
 const replays: Tests = { file: 'test/cuda/replay.test.ts', simulation: {} };
@@ -166,8 +167,8 @@ const steps: readonly Mutant[] = [
   {
     bug: 'the step that is captured is not run',
     file: `${folder}/step.cc`,
-    find: 'if (replay_ == nullptr) capture();',
-    replace: 'if (replay_ == nullptr) return capture();',
+    find: 'if (!replay_) replay_ = std::make_unique<Replay>(stream_, launches_);',
+    replace: 'if (!replay_) return void(replay_ = std::make_unique<Replay>(stream_, launches_));',
     tests: replays,
   },
   {
@@ -194,6 +195,21 @@ const steps: readonly Mutant[] = [
     tests: transfers,
   },
   {
+    bug: 'a step is waited for before the next one is started',
+    file: 'native/program/device.cc',
+    find: 'in_flight_.size() == most_in_flight ||',
+    replace: '!in_flight_.empty() ||',
+    tests: streamed,
+  },
+  {
+    bug: 'what a kernel complained of is laid to the next step too',
+    file: `${folder}/marks.cc`,
+    find: `  check(cudaMemsetAsync(fault_, 0, sizeof *fault_, compute_), "cudaMemsetAsync");
+  check(cudaEventRecord`,
+    replace: '  check(cudaEventRecord',
+    tests: streamed,
+  },
+  {
     bug: 'a picture of few channels is read as if it had been padded',
     file: `${folder}/channels.cu`,
     find: 'source[row * from + channel]',
@@ -216,9 +232,9 @@ const steps: readonly Mutant[] = [
   },
   {
     bug: 'captured steps are never given back',
-    file: `${folder}/step.cc`,
-    find: 'if (replay_ != nullptr) cudaGraphExecDestroy(replay_);',
-    replace: '',
+    file: `${folder}/step.h`,
+    find: '~Replay() { cudaGraphExecDestroy(graph_); }',
+    replace: '~Replay() = default;',
     tests: replays,
   },
 ];

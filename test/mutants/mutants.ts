@@ -250,6 +250,13 @@ const program: readonly Mutant[] = [
     replace: 'inputs[i] + 0 * step * host_bytes(type)',
     tests: gradients('linear'),
   },
+  {
+    bug: 'a read finds steps in flight',
+    file: 'native/program/device.cc',
+    find: '    settle();\n    task();',
+    replace: '    task();',
+    tests: { native: 'Device*' },
+  },
 ];
 
 const typescript: readonly Mutant[] = [

@@ -113,6 +113,68 @@ TEST(Device, DiscardFreesOneResource) {
   EXPECT_EQ(bytes.get_future().get(), std::make_pair(size_t{2000}, size_t{1000}));
 }
 
+// A device that gets nothing to do before all of the test's tasks are posted, and what it did.
+struct Held {
+  Held() {
+    device.post([this] { all_posted.get_future().wait(); });
+  }
+  void post_step(const std::string& name) {
+    device.try_post_step([this, name] {
+      done.push_back("start " + name);
+      device.leave([this, name] { done.push_back("end " + name); });
+    });
+  }
+  std::vector<std::string> finish() {
+    all_posted.set_value();
+    close(device);
+    return done;
+  }
+
+  std::vector<std::string> done;
+  std::promise<void> all_posted;
+  Device device{"fake"};
+};
+
+TEST(Device, StartsAStepBesideTheOneBeforeAndNoOther) {
+  Held held;
+  for (const char* name : {"a", "b", "c", "d"}) held.post_step(name);
+  EXPECT_EQ(held.finish(),
+            (std::vector<std::string>{"start a", "start b", "end a", "start c", "end b", "start d", "end c", "end d"}));
+}
+
+TEST(Device, FinishesStepsBeforeAnyOtherTask) {
+  Held held;
+  held.post_step("a");
+  held.device.post([&] { held.done.push_back("read"); });
+  held.post_step("b");
+  held.post_step("c");
+  held.device.close([&] { held.done.push_back("closed"); });
+  EXPECT_EQ(held.finish(),
+            (std::vector<std::string>{"start a", "end a", "read", "start b", "start c", "end b", "end c", "closed"}));
+}
+
+TEST(Device, FinishesAStepWhenNothingWaits) {
+  Device device("fake");
+  std::promise<void> ended;
+  device.try_post_step([&] { device.leave([&] { ended.set_value(); }); });
+  ended.get_future().wait();
+}
+
+TEST(Device, AbandonFinishesWhatIsInFlight) {
+  Device device("fake");
+  std::promise<void> started;
+  std::vector<std::string> done;
+  device.try_post_step([&] {
+    device.leave([&] { done.push_back("end"); });
+    started.set_value();
+    while (!device.abandoned()) std::this_thread::yield();
+  });
+  device.try_post_step([&] { done.push_back("dropped"); });
+  started.get_future().wait();
+  device.abandon();
+  EXPECT_EQ(done, std::vector<std::string>{"end"});
+}
+
 TEST(Device, AbandonDropsWhatWaitsAndJoins) {
   fake::Log log;
   Device device("fake");

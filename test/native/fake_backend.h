@@ -18,6 +18,9 @@ struct Log {
   int allocations = 0;
   std::atomic<int> runs = 0;
   bool foreign_thread = false;  // any call from another thread than the one that opened it
+  std::vector<int> waits;       // for which mark, where marks have to be waited for
+  bool works_later = false;     // they have to
+  int faulty_mark = -1;         // whose wait throws
   std::map<void*, size_t> memory;
   std::map<std::string, std::string> choices;
   size_t limit = size_t{1} << 30;
@@ -94,6 +97,15 @@ class FakeBackend : public Backend {
     std::memcpy(host, device, bytes(type));
   }
   void synchronise() override { check(); }
+  Wait mark() override {
+    check();
+    if (!log_.works_later) return {};
+    return [this, mark = marks_++] {
+      check();
+      log_.waits.push_back(mark);
+      if (mark == log_.faulty_mark) throw std::out_of_range("index 9 is out of range");
+    };
+  }
 
   // A second for each kernel.
   double measure(const std::function<void()>& launches) override {
@@ -113,6 +125,7 @@ class FakeBackend : public Backend {
     if (std::this_thread::get_id() != log_.opened) log_.foreign_thread = true;
   }
   Log& log_;
+  int marks_ = 0;
 };
 
 }  // namespace node_cudnn::fake

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <future>
 
 #include "fake_backend.h"
@@ -53,7 +54,9 @@ class ProgramTest : public ::testing::Test {
     return on([&] { return Program::compile(device_, graph(op), *state_); });
   }
   void run(Program& program, size_t steps, const Floats& x) {
-    on([&] { program.run(steps, {reinterpret_cast<const std::byte*>(x.data())}); });
+    on([&] {
+      if (const Wait wait = program.start(steps, {reinterpret_cast<const std::byte*>(x.data())})) wait();
+    });
   }
   Floats fetch(Program& program, size_t value) {
     Floats host(4);
@@ -104,7 +107,7 @@ TEST_F(ProgramTest, AStepAllocatesNothing) {
     const std::vector<const std::byte*> inputs = {reinterpret_cast<const std::byte*>(x.data())};
     return on([&] {
       int64_t calls = heap::calls();
-      program->run(steps, inputs);
+      program->start(steps, inputs);
       return heap::calls() - calls;
     });
   };
@@ -144,6 +147,21 @@ TEST_F(ProgramTest, AnErrorOfAStepNamesTheNodeAndLeavesTheProgramUsable) {
     on([&] { broken->profile({reinterpret_cast<const std::byte*>(x.data())}); });
   });
   run(*compile("accumulate"), 1, Floats(4));
+}
+
+TEST_F(ProgramTest, StartGivesWhatWaitsForTheLastStep) {
+  log_.works_later = true;
+  auto program = compile("accumulate");
+  const Floats x(12);
+  const auto start = [&] {
+    return on([&] { return program->start(3, {reinterpret_cast<const std::byte*>(x.data())}); });
+  };
+  const std::array waits = {start(), start()};
+  EXPECT_TRUE(log_.waits.empty());
+  log_.faulty_mark = 1;
+  on([&] { waits[0](); });
+  EXPECT_THROW(on([&] { waits[1](); }), std::out_of_range);
+  EXPECT_EQ(log_.waits, (std::vector{0, 1}));
 }
 
 TEST_F(ProgramTest, AnOpThatTheBackendRefusesIsAnErrorOfTheGraph) {
@@ -187,7 +205,7 @@ TEST_F(ProgramTest, AbandonStopsARunAtItsNextStep) {
   auto program = compile("wait");
   Floats x(4 * 1000);
   auto start = std::chrono::steady_clock::now();
-  device_.post([&] { EXPECT_THROW(program->run(1000, {reinterpret_cast<const std::byte*>(x.data())}), Error); });
+  device_.post([&] { EXPECT_THROW(program->start(1000, {reinterpret_cast<const std::byte*>(x.data())}), Error); });
   while (log_.runs == 0) std::this_thread::yield();
   device_.abandon();
   EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(10));

@@ -136,7 +136,7 @@ class CpuBackend final : public Backend {
 
 }  // namespace node_cudnn::cpu
 
-extern "C" __attribute__((visibility("default"))) node_cudnn::Backend* node_cudnn_backend_v4(
+extern "C" __attribute__((visibility("default"))) node_cudnn::Backend* node_cudnn_backend_v5(
     const node_cudnn::BackendOptions& options) {
   return new node_cudnn::cpu::CpuBackend(options);
 }

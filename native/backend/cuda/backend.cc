@@ -8,6 +8,7 @@
 #include "backend/cuda/fault.h"
 #include "backend/cuda/layout.h"
 #include "backend/cuda/libraries.h"
+#include "backend/cuda/marks.h"
 #include "backend/cuda/ops.h"
 #include "backend/cuda/slices.h"
 #include "backend/cuda/step.h"
@@ -90,40 +91,21 @@ Cuda describe_device(const BackendOptions& options) {
                                      "; node-cudnn needs 8.0 (Ampere) or later; or use the device 'cpu'");
 }
 
-// What the runtime gives by handle, given back in the order that it wants.
-struct Runtime {
+struct Stream {
   cudaStream_t stream = nullptr;
-  Fault* fault = nullptr;     // on the device
-  Fault* reported = nullptr;  // pinned
 
-  Runtime() {
-    try {
-      check(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), "cudaStreamCreateWithFlags");
-      check(cudaMalloc(reinterpret_cast<void**>(&fault), sizeof *fault), "cudaMalloc");
-      check(cudaMemsetAsync(fault, 0, sizeof *fault, stream), "cudaMemsetAsync");
-      check(cudaMallocHost(reinterpret_cast<void**>(&reported), sizeof *reported), "cudaMallocHost");
-    } catch (...) {
-      release();
-      throw;
-    }
-  }
-  ~Runtime() { release(); }
-  Runtime(const Runtime&) = delete;
-  Runtime& operator=(const Runtime&) = delete;
-
- private:
-  void release() noexcept {
-    cudaFreeHost(reported);
-    cudaFree(fault);
-    if (stream != nullptr) cudaStreamDestroy(stream);
-  }
+  Stream() { check(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), "cudaStreamCreateWithFlags"); }
+  ~Stream() { cudaStreamDestroy(stream); }
+  Stream(const Stream&) = delete;
+  Stream& operator=(const Stream&) = delete;
 };
 
 class CudaBackend final : public Backend {
  public:
-  explicit CudaBackend(const BackendOptions& options) : cuda_(describe_device(options)), transfer_(runtime_.stream) {
-    cuda_.stream = runtime_.stream;
-    cuda_.fault = runtime_.fault;
+  explicit CudaBackend(const BackendOptions& options)
+      : cuda_(describe_device(options)), marks_(compute_.stream, fault_sites_), transfer_(compute_.stream) {
+    cuda_.stream = compute_.stream;
+    cuda_.fault = marks_.fault();
     cuda_.fault_sites = &fault_sites_;
     libraries_ = open_libraries(cuda_, options);
     cuda_.libraries = libraries_.get();
@@ -207,14 +189,9 @@ class CudaBackend final : public Backend {
     to_host_layout(type, stored.data(), host);
   }
 
-  void synchronise() override {
-    Fault& fault = *runtime_.reported;
-    check(cudaMemcpyAsync(&fault, cuda_.fault, sizeof fault, cudaMemcpyDeviceToHost, cuda_.stream), "cudaMemcpyAsync");
-    check(cudaStreamSynchronize(cuda_.stream), "cudaStreamSynchronize");
-    if (fault.site == 0) return;
-    check(cudaMemsetAsync(cuda_.fault, 0, sizeof fault, cuda_.stream), "cudaMemsetAsync");
-    throw Error(ErrorCode::argument, fault_sites_.message(fault));
-  }
+  void synchronise() override { mark()(); }
+
+  Wait mark() override { return marks_.add(); }
 
   std::function<void()> capture(std::function<void()> launches) override {
     auto step = std::make_shared<Step>(cuda_.stream, std::move(launches));
@@ -238,9 +215,10 @@ class CudaBackend final : public Backend {
 
  private:
   Cuda cuda_;
-  Runtime runtime_;
-  Transfer transfer_;
   FaultSites fault_sites_;
+  Stream compute_;
+  Marks marks_;
+  Transfer transfer_;
   std::unique_ptr<Libraries> libraries_;
   std::unique_ptr<Engines> engines_;
 };
@@ -255,7 +233,7 @@ Backend* open(const BackendOptions& options) {
 
 }  // namespace node_cudnn::cuda
 
-extern "C" __attribute__((visibility("default"))) node_cudnn::Backend* node_cudnn_backend_v4(
+extern "C" __attribute__((visibility("default"))) node_cudnn::Backend* node_cudnn_backend_v5(
     const node_cudnn::BackendOptions& options) {
   return node_cudnn::cuda::open(options);
 }

@@ -1,7 +1,8 @@
 // What every kernel of the CUDA back end knows: the device, its compute stream, and how values lie in its memory.
 //
 // Layouts: an activation is [n][h][w][c], a filter [o][kh][kw][i], everything else row-major; nothing is padded.
-// Host memory that a stream reads or writes is pinned; nothing here waits for the device but synchronise().
+// Host memory that a stream reads or writes is pinned; nothing here waits for the device's kernels but synchronise()
+// and what mark() gives.
 #pragma once
 
 #include <cuda_runtime_api.h>

@@ -18,7 +18,7 @@ cudaError_t on(cudaStream_t stream, cudaError_t failure, const Call& body) {
 }
 
 void reach(cudaEvent_t event, uint64_t count) {
-  while (event->reached < count && !event->stream->queue.empty()) run_one(event->stream);
+  if (event->reached < count) drain_until(event->stream, [&] { return event->reached >= count; });
 }
 
 // Whoever gives the last stream back must have given everything else back before.
@@ -157,7 +157,7 @@ cudaError_t cudaEventSynchronize(cudaEvent_t event) {
   return call(cudaErrorIllegalAddress, [&] {
     note("synchronise_event", {event});
     if (event->reached == event->recorded) return cudaSuccess;
-    return run_device([&] { drain(event->stream); });
+    return run_device([&] { drain_until(event->stream, [&] { return event->reached == event->recorded; }); });
   });
 }
 cudaError_t cudaEventElapsedTime(float* ms, cudaEvent_t start, cudaEvent_t end) {

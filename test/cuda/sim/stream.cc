@@ -50,17 +50,19 @@ void enqueue(cudaStream_t stream, Work work) {
     stream->queue.push_back(std::move(work));
 }
 
-void run_one(cudaStream_t stream) {
-  const Work work = std::move(stream->queue.front());
-  stream->queue.pop_front();
-  work();
+void drain(cudaStream_t stream) {
+  drain_until(stream, [] { return false; });
 }
 
-void drain(cudaStream_t stream) {
+void drain_until(cudaStream_t stream, const std::function<bool()>& done) {
   const std::lock_guard lock(streams().mutex);
   if (stream->queue.empty()) return;
   const DeviceAccess access;
-  while (!stream->queue.empty()) run_one(stream);
+  while (!stream->queue.empty() && !done()) {
+    const Work work = std::move(stream->queue.front());
+    stream->queue.pop_front();
+    work();
+  }
 }
 
 void drain_all() {

@@ -56,8 +56,8 @@ bool is_stream(cudaStream_t stream);
 size_t stream_count();
 
 void enqueue(cudaStream_t stream, Work work);  // or records it
-void run_one(cudaStream_t stream);
 void drain(cudaStream_t stream);
+void drain_until(cudaStream_t stream, const std::function<bool()>& done);  // and no further
 void drain_all();
 void drop_all();  // after an error that the device does not survive
 // Marks captures that do not allow such a call as spoilt; true where there was one.
