@@ -1,7 +1,7 @@
 // Every kernel of the CUDA back end against the reference, on whatever stands for `cuda:0`: a GPU, or the simulation
 // (`.ci/run simulate`). Where there is neither, the cases are skipped.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Graph, typeOf, type Value } from '../../lib/graph/index.ts';
+import { Graph } from '../../lib/graph/index.ts';
 import { gather } from '../../lib/ops/index.ts';
 import { compile, Device } from '../../lib/program.ts';
 import { cases } from '../ops/cases.ts';
@@ -50,26 +50,6 @@ it('names an index out of range, and goes on', async ({ skip }) => {
   expect(Array.from(await program.fetch('rows'))).toEqual([10, 11, 12, 13, 14, 0, 1, 2, 3, 4]);
   program.close();
   state.close();
-});
-
-it.for([
-  ['local_response_norm', 1, 12_288],
-  ['local_response_norm_grad', 2, 4096],
-] as const)('refuses a %s of more channels than shared memory holds', async ([op, inputs, most], { skip }) => {
-  if (!cuda) return skip(reason ?? 'there is no CUDA back end');
-  const graph = new Graph();
-  const maps = Array.from({ length: inputs }, (_, i) => {
-    return graph.input(`x${i}`, { shape: [1, most, 1, 1], format: 'activation' });
-  });
-  const attributes = { size: 5, alpha: 1e-4, beta: 0.75, k: 1 };
-  const emit = () => graph.emit(op, maps, [typeOf(maps[0] as Value)], attributes)[0] as Value;
-  graph.name(graph.within('conv1', emit), 'result');
-  const refused = compile(graph, { device: cuda, state: await cuda.createState([]), keep: ['result'] });
-  const sizes = `half a window on both sides of at most ${most} in all, not ${most + 8}`;
-  await expect(refused).rejects.toMatchObject({
-    code: 'ERR_GRAPH',
-    message: expect.stringContaining(`${op} conv1: the device cuda has shared memory for channels and ${sizes}`),
-  });
 });
 
 function lacking(device: Device, { nodes }: OpCase): string | undefined {

@@ -99,6 +99,10 @@ const responses: readonly Response[] = [
   { x: [2, 5, 3, 7], size: 11, alpha: 1 },
   { x: [2, 16, 1, 1], size: 1, alpha: 1, beta: 1.3 },
   { x: [1, 48, 8, 8], size: 65, alpha: 3, beta: 0 },
+  // More than the shared memory of a GPU's block holds: of the gradient, of both, with the window's margins.
+  { x: [2, 4100, 3, 3], size: 5, alpha: 1 },
+  { x: [1, 12_300, 1, 2], size: 5, alpha: 1 },
+  { x: [2, 4000, 1, 1], size: 121, alpha: 1 },
 ];
 
 function responseCases({ x, size, alpha = 1e-4, beta = 0.75, k = 1 }: Response): OpCase[] {

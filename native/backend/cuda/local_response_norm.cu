@@ -6,7 +6,8 @@ namespace {
 
 // A pixel's channels are neighbours in memory, and the windows lie along them. A warp reads a few pixels at a time, 16
 // bytes to a lane, into lines of shared memory of its own: float32, with zeros on both sides as wide as half a window.
-// So every number comes from device memory once, and no window asks where the channels end.
+// So every number comes from device memory once, and no window asks where the channels end. Where shared memory is too
+// small for the lines, they lie in the workspace.
 struct Neighbours {
   int64_t pixels;
   int channels, half;      // a window has 2 half + 1 channels
@@ -28,15 +29,29 @@ struct Neighbours {
   }
 };
 
+// Where the lines of all warps lie: in the shared memory of their block, or here.
+struct Shared {};
+struct Workspace {
+  float* begin;
+};
+
 // The lines of one warp, `kinds` for every pixel of a turn; zeros to begin with.
 template <int kinds>
 struct Lines {
   const Neighbours& g;
   float* begin;
 
-  __device__ Lines(const Neighbours& given, float* shared)
-      : g(given), begin(shared + threadIdx.y * kinds * g.turn * g.line) {
-    for (int i = static_cast<int>(threadIdx.x); i < kinds * g.turn * g.line; i += warp_size) begin[i] = 0;
+  __device__ Lines(const Neighbours& given, Shared) : g(given) {
+    NODE_CUDNN_DYNAMIC_SHARED(float, shared);
+    clear(shared, threadIdx.y);
+  }
+  __device__ Lines(const Neighbours& given, Workspace workspace) : g(given) {
+    clear(workspace.begin, blockIdx.x * blockDim.y + threadIdx.y);
+  }
+  __device__ void clear(float* all, unsigned warp) {
+    const int size = kinds * g.turn * g.line;
+    begin = all + int64_t{warp} * size;
+    for (int i = static_cast<int>(threadIdx.x); i < size; i += warp_size) begin[i] = 0;
     __syncwarp();
   }
   __device__ float* at(int kind, int pixel) const { return begin + (kind * g.turn + pixel) * g.line + g.margin; }
@@ -71,10 +86,10 @@ __device__ void for_elements(const Neighbours& g, int64_t first, int pixels, con
     for_columns<1>(g.channels, [&](int channel) { body(pixel, channel, (first + pixel) * g.channels + channel); });
 }
 
-template <int V, class T>
-__global__ void __launch_bounds__(block_threads) local_response_norm_kernel(Neighbours g, const T* x, T* y) {
-  NODE_CUDNN_DYNAMIC_SHARED(float, shared);
-  const Lines<1> lines(g, shared);
+template <int V, class T, class Where>
+__global__ void __launch_bounds__(block_threads)
+    local_response_norm_kernel(Neighbours g, Where where, const T* x, T* y) {
+  const Lines<1> lines(g, where);
   for_turns(g, [&](int64_t first, int pixels) {
     read_pixels<V>(g, pixels, x + first * g.channels, lines.at(0, 0));
     __syncwarp();
@@ -86,11 +101,10 @@ __global__ void __launch_bounds__(block_threads) local_response_norm_kernel(Neig
 }
 
 // The lines hold x; dy, then dy s^-beta; and dy x s^(-beta - 1), whose windows are summed.
-template <int V, class T>
+template <int V, class T, class Where>
 __global__ void __launch_bounds__(block_threads)
-    local_response_norm_grad_kernel(Neighbours g, const T* dy, const T* x, T* dx) {
-  NODE_CUDNN_DYNAMIC_SHARED(float, shared);
-  const Lines<3> lines(g, shared);
+    local_response_norm_grad_kernel(Neighbours g, Where where, const T* dy, const T* x, T* dx) {
+  const Lines<3> lines(g, where);
   const float factor = 2 * g.share * g.beta;
   for_turns(g, [&](int64_t first, int pixels) {
     read_pixels<V>(g, pixels, x + first * g.channels, lines.at(0, 0));
@@ -120,7 +134,7 @@ Neighbours make_neighbours(const Node& node, const ValueType& x) {
   const double alpha = expect_number(node, "alpha", 0, any), beta = expect_number(node, "beta", 0, any),
                k = expect_number(node, "k", 0, any);
   expect(k > 0, "k must be above 0");
-  expect(d.c < (1 << 20), "x has too many channels, " + std::to_string(d.c));
+  expect(d.c < (1 << 27), "x has too many channels, " + std::to_string(d.c));  // three lines are counted by an int
   const auto channels = static_cast<int>(d.c);
   // A window that is wider than all channels twice over holds what it holds.
   const auto half = static_cast<int>(std::min(size / 2, int64_t{channels}));
@@ -136,25 +150,40 @@ Neighbours make_neighbours(const Node& node, const ValueType& x) {
           static_cast<float>(k)};
 }
 
-// How many warps share a block: as many as its shared memory has lines for, each `kinds` for every pixel of a turn.
-struct Block {
-  unsigned warps;
-  size_t bytes;
+// The blocks of a launch. As many warps share one as its shared memory has lines for, `kinds` for every pixel of a
+// turn; where it has none for a single warp, a few blocks go through all turns with lines in the workspace.
+struct Grid {
+  unsigned blocks, warps;
+  size_t shared_bytes, workspace_bytes;
 };
 
-Block make_block(const Neighbours& g, size_t kinds) {
-  constexpr size_t most = size_t{48} << 10;
+Grid make_grid(const Cuda& cuda, const Neighbours& g, size_t kinds) {
+  constexpr size_t shared = size_t{48} << 10, most = block_threads / warp_size;
   const size_t bytes = kinds * static_cast<size_t>(g.turn) * static_cast<size_t>(g.line) * sizeof(float);
-  expect(bytes <= most, "the device cuda has shared memory for channels and half a window on both sides of at most " +
-                            std::to_string(most / kinds / sizeof(float)) + " in all, not " + std::to_string(g.line));
-  const auto warps = static_cast<unsigned>(std::min<size_t>(most / bytes, block_threads / warp_size));
-  return {warps, warps * bytes};
+  const auto warps = static_cast<unsigned>(std::clamp<size_t>(shared / bytes, 1, most));
+  const unsigned blocks = blocks_for(cuda, g.turns(), warps);
+  if (bytes <= shared) return {blocks, warps, warps * bytes, 0};
+  const unsigned few = std::min(blocks, 4 * static_cast<unsigned>(cuda.multiprocessors));
+  return {few, 1, 0, few * bytes};
 }
 
-template <class... P, class... A>
-void launch_turns(const Cuda& cuda, const Neighbours& g, const Block& block, void (*kernel)(P...), A... addresses) {
-  launch(kernel, blocks_for(cuda, g.turns(), block.warps), dim3(warp_size, block.warps), block.bytes, cuda.stream, g,
-         addresses...);
+// launch_kernel(launch_lines, width of a load, where the lines lie, arguments) calls launch_lines(kernel, ...).
+template <class T>
+Prepared prepare_response(Cuda& cuda, const Neighbours& g, size_t kinds, InPlace in_place, auto launch_kernel) {
+  const Grid grid = make_grid(cuda, g, kinds);
+  const auto launch_lines = [=, &cuda]<class... P, class... A>(void (*kernel)(P...), A... arguments) {
+    launch(kernel, grid.blocks, dim3(warp_size, grid.warps), grid.shared_bytes, cuda.stream, g, arguments...);
+  };
+  if (grid.workspace_bytes > 0) {
+    const auto run = [=](const Arguments& a) {
+      launch_kernel(launch_lines, std::integral_constant<int, 1>{}, Workspace{static_cast<float*>(a.workspace)}, a);
+    };
+    return prepared("cuda", run, grid.workspace_bytes, in_place);
+  }
+  return with_vector<T>(g.channels, [&](auto width) {
+    const auto run = [=](const Arguments& a) { launch_kernel(launch_lines, width, Shared{}, a); };
+    return prepared("cuda", run, 0, in_place);
+  });
 }
 
 }  // namespace
@@ -164,14 +193,11 @@ Prepared prepare_local_response_norm(Cuda& cuda, const Graph& graph, const Node&
   const ValueType& x = input_type(graph, node, 0);
   const Neighbours g = make_neighbours(node, x);
   expect_type("y", output_type(graph, node, 0), x);
-  const Block block = make_block(g, 1);
   return with_float(x.dtype, [&]<class T>(std::type_identity<T>) {
-    return with_vector<T>(g.channels, [&]<int V>(std::integral_constant<int, V>) {
-      const auto run = [=, &cuda](const Arguments& a) {
-        launch_turns(cuda, g, block, local_response_norm_kernel<V, T>, input<T>(a, 0), output<T>(a, 0));
-      };
-      return prepared("cuda", run, 0, {{0, 0}});
-    });
+    const auto kernel = [](const auto& launch_lines, auto width, auto where, const Arguments& a) {
+      launch_lines(local_response_norm_kernel<width(), T, decltype(where)>, where, input<T>(a, 0), output<T>(a, 0));
+    };
+    return prepare_response<T>(cuda, g, 1, {{0, 0}}, kernel);
   });
 }
 
@@ -181,15 +207,12 @@ Prepared prepare_local_response_norm_grad(Cuda& cuda, const Graph& graph, const 
   const Neighbours g = make_neighbours(node, dy);
   expect_type("x", input_type(graph, node, 1), dy);
   expect_type("dx", output_type(graph, node, 0), dy);
-  const Block block = make_block(g, 3);
   return with_float(dy.dtype, [&]<class T>(std::type_identity<T>) {
-    return with_vector<T>(g.channels, [&]<int V>(std::integral_constant<int, V>) {
-      const auto run = [=, &cuda](const Arguments& a) {
-        launch_turns(cuda, g, block, local_response_norm_grad_kernel<V, T>, input<T>(a, 0), input<T>(a, 1),
-                     output<T>(a, 0));
-      };
-      return prepared("cuda", run, 0, {{0, 0}, {0, 1}});
-    });
+    const auto kernel = [](const auto& launch_lines, auto width, auto where, const Arguments& a) {
+      launch_lines(local_response_norm_grad_kernel<width(), T, decltype(where)>, where, input<T>(a, 0), input<T>(a, 1),
+                   output<T>(a, 0));
+    };
+    return prepare_response<T>(cuda, g, 3, {{0, 0}, {0, 1}}, kernel);
   });
 }
 
