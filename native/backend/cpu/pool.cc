@@ -31,21 +31,14 @@ struct Pooling {
   simd::Pooling view() const { return {source.h, source.w, target.h, target.w, kernel_w, rows.view(), columns.view()}; }
 };
 
-Pooling forward_pooling(const Cpu& cpu, const Graph& graph, const Node& node, const Window& window) {
+// `meetings`: forward_meetings, or backward_meetings in a gradient.
+Pooling make_pooling(const Cpu& cpu, const Graph& graph, const Node& node, const Window& window,
+                     Meetings (*meetings)(const Axis&)) {
   return {activation_layout(cpu, input_type(graph, node, 0).shape),
           activation_layout(cpu, output_type(graph, node, 0).shape),
           window.w.kernel,
-          forward_meetings(window.h),
-          forward_meetings(window.w),
-          Gaps(graph, node)};
-}
-
-Pooling backward_pooling(const Cpu& cpu, const Graph& graph, const Node& node, const Window& window) {
-  return {activation_layout(cpu, input_type(graph, node, 0).shape),
-          activation_layout(cpu, output_type(graph, node, 0).shape),
-          window.w.kernel,
-          backward_meetings(window.h),
-          backward_meetings(window.w),
+          meetings(window.h),
+          meetings(window.w),
           Gaps(graph, node)};
 }
 
@@ -282,7 +275,7 @@ Prepared prepare_max_pool2d(const Cpu& cpu, const Graph& graph, const Node& node
   expect_counts(node, 1, 2);
   const ValueType &x = input_type(graph, node, 0), &y = output_type(graph, node, 0);
   const Window window = pooling_window(cpu, node, x, y);
-  const Pooling p = forward_pooling(cpu, graph, node, window);
+  const Pooling p = make_pooling(cpu, graph, node, window, forward_meetings);
   return with_index(window, output_type(graph, node, 1), y, [&]<class I>(std::type_identity<I>) {
     if (p.source.block > 1 && std::is_same_v<I, uint8_t>)
       return by_rows(
@@ -302,7 +295,7 @@ Prepared prepare_max_pool2d_grad(const Cpu& cpu, const Graph& graph, const Node&
   expect_counts(node, 2, 1);
   const ValueType &dy = input_type(graph, node, 0), &dx = output_type(graph, node, 0);
   const Window window = pooling_window(cpu, node, dx, dy);
-  const Pooling p = backward_pooling(cpu, graph, node, window);
+  const Pooling p = make_pooling(cpu, graph, node, window, backward_meetings);
   return with_index(window, input_type(graph, node, 1), dy, [&]<class I>(std::type_identity<I>) {
     if (p.source.block > 1 && std::is_same_v<I, uint8_t>)
       return by_rows(cpu, p,
@@ -322,7 +315,7 @@ Prepared prepare_avg_pool2d(const Cpu& cpu, const Graph& graph, const Node& node
   expect_counts(node, 1, 1);
   const ValueType &x = input_type(graph, node, 0), &y = output_type(graph, node, 0);
   const Window window = pooling_window(cpu, node, x, y);
-  const Pooling p = forward_pooling(cpu, graph, node, window);
+  const Pooling p = make_pooling(cpu, graph, node, window, forward_meetings);
   const Shares shares = shares_of(node, window);
   if (p.source.block > 1)
     return by_rows(cpu, p,
@@ -341,7 +334,7 @@ Prepared prepare_avg_pool2d_grad(const Cpu& cpu, const Graph& graph, const Node&
   expect_counts(node, 1, 1);
   const ValueType &dy = input_type(graph, node, 0), &dx = output_type(graph, node, 0);
   const Window window = pooling_window(cpu, node, dx, dy);
-  const Pooling p = backward_pooling(cpu, graph, node, window);
+  const Pooling p = make_pooling(cpu, graph, node, window, backward_meetings);
   const Shares shares = shares_of(node, window);
   if (p.source.block > 1)
     return by_rows(cpu, p,
