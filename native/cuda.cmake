@@ -109,14 +109,21 @@ function(node_cudnn_find_cuda)
   set(CUDA_MISSING "${missing}" PARENT_SCOPE)
 endfunction()
 
-# The flags for machine code of every wanted architecture that nvcc knows, and PTX of the newest.
+# The flags for machine code of every wanted architecture that nvcc knows, and PTX of the newest. nvcc reads a kernel once
+# for each major version, as its first architecture wants it; from there on every architecture is served by itself.
 function(node_cudnn_gencode result)
   execute_process(COMMAND "${CUDA_NVCC}" --list-gpu-arch OUTPUT_VARIABLE known OUTPUT_STRIP_TRAILING_WHITESPACE)
   string(REPLACE "\n" ";" known "${known}")
   set(flags "")
+  set(major "")
   foreach(architecture ${NODE_CUDNN_CUDA_ARCHITECTURES})
     if("compute_${architecture}" IN_LIST known)
-      list(APPEND flags "-gencode=arch=compute_${architecture},code=sm_${architecture}")
+      string(REGEX REPLACE ".$" "" its_major "${architecture}")
+      if(NOT its_major STREQUAL major)
+        set(major ${its_major})
+        set(read_as compute_${architecture})
+      endif()
+      list(APPEND flags "-gencode=arch=${read_as},code=sm_${architecture}")
       set(newest ${architecture})
     endif()
   endforeach()

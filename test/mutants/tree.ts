@@ -54,7 +54,7 @@ export class Tree {
   /** What fails first; what the tests run on is built before, where its sources have changed. */
   test(tests: Tests): Verdict {
     const simulation = 'native' in tests ? undefined : tests.simulation;
-    const target = simulation ? `simulation${simulation.sanitizer ? `_${simulation.sanitizer}` : ''}` : 'addon';
+    const target = simulation ? `simulation_${simulation.sanitizer ?? 'plain'}` : 'addon';
     if (!this.#built.has(target)) this.#build(target);
     this.#built.add(target);
     return 'native' in tests ? this.#native(tests.native) : this.#vitest(tests.file, tests.names, simulation);
@@ -71,12 +71,10 @@ export class Tree {
 
   #simulate(target: string): void {
     const folder = join(this.path, 'build-simulate');
-    const release = `-DNODE_CUDNN_OUTPUT=${join(folder, 'build', 'Release')}`;
-    const targets = ['node_cudnn', `node_cudnn_${target}`];
     const options = ['CMAKE_BUILD_TYPE=Release', 'NODE_CUDNN_SIMULATE=ON', 'NODE_CUDNN_WERROR=ON'].map((o) => `-D${o}`);
     const known = existsSync(join(folder, 'CMakeCache.txt'));
-    if (!known) this.#run('cmake', '-S', '.', '-B', folder, ...options, release);
-    this.#run('cmake', '--build', folder, '--parallel', String(availableParallelism()), '--target', ...targets);
+    if (!known) this.#run('cmake', '-S', '.', '-B', folder, ...options);
+    this.#run('cmake', '--build', folder, '--parallel', String(availableParallelism()), '--target', target);
   }
 
   #run(program: string, ...args: readonly string[]): void {
@@ -111,7 +109,7 @@ export class Tree {
   }
 
   #environment({ sanitizer, settings = '' }: Simulation): Record<string, string> {
-    const place = { NODE_CUDNN_PREBUILD: join(this.path, 'build-simulate', sanitizer ?? '') };
+    const place = { NODE_CUDNN_PREBUILD: join(this.path, 'build-simulate', 'simulation', sanitizer ?? 'plain') };
     if (!sanitizer) return { ...place, NODE_CUDNN_SIMULATION: settings };
     const { libraries, options } = sanitizers[sanitizer];
     const found = libraries.map((name) =>

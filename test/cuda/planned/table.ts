@@ -39,7 +39,7 @@ export const subjects: readonly Subject[] = [
   },
 ];
 
-export const planner = place('../../../build-cuda/Release/plans');
+export const planner = place('../../../build/cmake/planned/plans');
 export const isBuilt = existsSync(planner);
 
 /** From cuDNN itself where scripts/gpu-check met such a chip, else from data sheets. */
@@ -58,7 +58,7 @@ interface Answers {
 async function ask(column: Column, lines: readonly Line[]): Promise<Answers> {
   const { chip, dtype } = column;
   const asked = promisify(execFile)(planner, [
-    place('../../../build-cuda/Release/driver_stub.so'),
+    place('../../../build/cmake/planned/driver_stub.so'),
     descriptionOf(chip),
   ]);
   const those = lines.filter((line) => isPlanned(line, column));
