@@ -1,5 +1,5 @@
-// Convolution that normalises and rectifies its input as it reads it, so that nobody stores it; only fuse() emits it, in training
-// in float16.
+// Convolution that normalises and rectifies its input as it reads it: no pass is spent on that, and without a residual nothing
+// is stored. Only fuse() emits it, in training in float16.
 import {
   defineOp,
   type Folding,
