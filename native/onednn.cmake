@@ -1,5 +1,6 @@
 # Finds oneDNN 3.2 or later (3.x): ONEDNN_ROOT, the system, conda, Homebrew, the active Python environment, and last
-# `.deps/onednn`, where scripts/setup puts it. Defines the target DNNL::dnnl and ONEDNN_RPATH, its library folder.
+# `.deps/onednn`, where scripts/setup puts it. Defines the target DNNL::dnnl, ONEDNN_FOLDER, where its library is, and
+# ONEDNN_RPATH, the same as seen from NODE_CUDNN_OUTPUT.
 
 function(node_cudnn_try_onednn prefix)
   if(TARGET DNNL::dnnl OR prefix STREQUAL "")
@@ -36,6 +37,7 @@ function(node_cudnn_find_onednn)
     get_target_property(library DNNL::dnnl ${property})
     if(library)
       get_filename_component(folder "${library}" DIRECTORY)
+      set(ONEDNN_FOLDER "${folder}" PARENT_SCOPE)
       file(RELATIVE_PATH inside "${NODE_CUDNN_OUTPUT}" "${folder}")
       string(FIND "${folder}" "${CMAKE_SOURCE_DIR}/" position)
       if(position EQUAL 0) # a checkout that moves takes its own oneDNN along
