@@ -112,8 +112,8 @@ Descriptor sum_up(const CudnnFunctions& cudnn, const Convolution& c, const Descr
   return std::move(made.finalize());
 }
 
-// x · scale + shift, with a residual that added, rectified, as the operation `made` goes on with it: in the type of x,
-// as engines want it, and behind a residual an output.
+// x · scale + shift, plus the residual where there is one, rectified, as the operation `made` goes on with it: in the
+// type of x, as engines want it, and behind a residual an output.
 Descriptor prologue(const CudnnFunctions& cudnn, const Convolution& c, Descriptor x, std::vector<Descriptor>& made) {
   const auto channels = [&](int64_t uid) { return per_channel(cudnn, uid, c.dtype, c.x[1]); };
   std::vector<Pointwise> parts{{CUDNN_POINTWISE_MUL, channels(uid_scale)}, {CUDNN_POINTWISE_ADD, channels(uid_offset)}};
