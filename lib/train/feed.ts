@@ -1,4 +1,6 @@
+import type { Batch } from '../data/types.ts';
 import type { Inputs, Program } from '../program.ts';
+import { TrainingError } from './errors.ts';
 
 /** One step computes, beside it the device copies the inputs of the next; one waits, so that the device never does. */
 const underWay = 3;
@@ -23,4 +25,14 @@ export async function feed(
   } finally {
     await Promise.allSettled(steps);
   }
+}
+
+/** The next batch of a streamed set, which must give as many as its count asks for. */
+export async function nextBatch(batches: AsyncGenerator<Batch, void, void>): Promise<Batch> {
+  const { value } = await batches.next();
+  if (value) return value;
+  throw new TrainingError(
+    'ERR_OPTION',
+    'the data set ended before it gave the batches that its count asks for; batches() fills up the last one and gives them all',
+  );
 }

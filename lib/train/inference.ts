@@ -6,7 +6,7 @@ import { averagePrefix } from '../optim/index.ts';
 import { compile, type Device, type Inputs, type Program, type State, variablesOf } from '../program.ts';
 import { type Checkpoint, checkSameVariables, type ModelInfo, type Variable } from './checkpoint.ts';
 import { TrainingError } from './errors.ts';
-import { feed } from './feed.ts';
+import { feed, nextBatch } from './feed.ts';
 import { type AmpDtype, evaluationGraph, type ForwardOptions, predictionGraph, ringLength } from './step.ts';
 
 export interface Evaluation {
@@ -100,17 +100,21 @@ export class Evaluator {
   async *#runStreamed(set: StreamedSet): AsyncGenerator<Int32Array, void, void> {
     const batches = set.batches({ batchSize: this.#batchSize });
     const count = Math.ceil(set.count / this.#batchSize);
-    for (let from = 0; from < count; from += ringLength) {
-      const labels = new Int32Array(Math.min(ringLength, count - from) * this.#batchSize);
-      await feed(this.#program, this.#inputs(batches, labels));
-      yield labels;
+    try {
+      for (let from = 0; from < count; from += ringLength) {
+        const labels = new Int32Array(Math.min(ringLength, count - from) * this.#batchSize);
+        await feed(this.#program, this.#inputs(batches, labels));
+        yield labels;
+      }
+    } finally {
+      await batches.return();
     }
   }
 
   /** The inputs of as many steps as `labels`, which it fills, holds the labels of. */
   async *#inputs(batches: AsyncGenerator<Batch, void, void>, labels: Int32Array): AsyncGenerator<Inputs, void, void> {
     for (let at = 0; at < labels.length; at += this.#batchSize) {
-      const batch = (await batches.next()).value as Batch;
+      const batch = await nextBatch(batches);
       labels.set(batch.labels, at);
       yield { ...batch };
     }

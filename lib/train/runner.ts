@@ -3,7 +3,7 @@ import { type Batch, isStreamed, type PictureSet, type StreamedSet } from '../da
 import type { Schedule } from '../optim/index.ts';
 import type { Inputs, Program, State } from '../program.ts';
 import { TrainingError } from './errors.ts';
-import { feed } from './feed.ts';
+import { feed, nextBatch } from './feed.ts';
 import type { StepRecords } from './metrics.ts';
 import { ringLength } from './step.ts';
 
@@ -78,9 +78,9 @@ export class StepRunner {
       const batches = set.batches({ batchSize, order, epoch, from: stepOfEpoch });
       this.#feed = { epoch, next: stepOfEpoch, batches };
     }
-    const { value } = await this.#feed.batches.next();
+    const batch = await nextBatch(this.#feed.batches);
     this.#feed.next += 1;
-    return value as Batch;
+    return batch;
   }
 
   #indices(epoch: number): Int32Array {

@@ -1,6 +1,7 @@
 // How steps whose inputs stream in are enqueued.
 import { setImmediate } from 'node:timers/promises';
 import { expect, it } from 'vitest';
+import type { StreamedSet } from '../../lib/data/types.ts';
 import { feed } from '../../lib/train/feed.ts';
 import { Trainer } from '../../lib/train/index.ts';
 import { streamedOf } from './streamed.ts';
@@ -74,4 +75,32 @@ it('an evaluation of more steps than the rings hold is that of the same pictures
   const evaluation = await b.evaluate();
   expect(evaluation).toEqual(await a.evaluate());
   expect(evaluation.images).toBe(300);
+});
+
+/** A trainer whose test set streams as `batches` says. */
+function evaluating(batches: StreamedSet['batches']): Promise<Trainer> {
+  const resident = tinyData(8, 8);
+  const data = { ...resident, train: streamedOf(resident.train), test: { ...streamedOf(resident.test), batches } };
+  const { augment: _, ...options } = tinyRun({ data, batchSize: 1 });
+  return Trainer.create({ ...options, normalisation: { mean: [0.5, 0.5, 0.5], std: [0.25, 0.25, 0.25] } });
+}
+
+it('a set that ends before its count is an error', async () => {
+  const few = streamedOf(tinyData(8, 4).test);
+  await using trainer = await evaluating((order) => few.batches(order));
+  await expect(trainer.evaluate()).rejects.toThrow('ended before it gave the batches');
+});
+
+it('a set is closed where an evaluation fails', async () => {
+  const set = streamedOf(tinyData(8, 8).test);
+  let isClosed = false;
+  await using trainer = await evaluating(async function* (order) {
+    try {
+      for await (const batch of set.batches(order)) yield { ...batch, images: batch.images.subarray(1) };
+    } finally {
+      isClosed = true;
+    }
+  });
+  await expect(trainer.evaluate()).rejects.toThrow('images');
+  expect(isClosed).toBe(true);
 });
