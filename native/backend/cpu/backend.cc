@@ -9,28 +9,24 @@
 #include <new>
 #include <stdexcept>
 
+#include "backend/common/expect.h"
 #include "backend/cpu/onednn.h"
 #include "backend/cpu/ops.h"
 #include "backend/cpu/processor.h"
 #include "backend/cpu/slices.h"
 
+namespace node_cudnn {
+
+const FloatTypes& float_types() {
+  static const FloatTypes types{"cpu", {DType::float32, DType::bfloat16}};
+  return types;
+}
+
+}  // namespace node_cudnn
+
 namespace node_cudnn::cpu {
 
 namespace {
-
-std::string types_of(const Graph& graph, const std::vector<int>& values) {
-  std::string text;
-  for (int i : values) {
-    const ValueType& type = graph.values.at(static_cast<size_t>(i)).type;
-    text += std::string(text.empty() ? "" : ", ") + name_of(type.dtype) + " " + to_string(type.shape);
-  }
-  return text;
-}
-
-std::string message(const Graph& graph, const Node& node, const std::exception& error) {
-  return node.op + (node.path.empty() ? "" : " " + node.path) + ": " + error.what() + " (inputs " +
-         types_of(graph, node.inputs) + "; outputs " + types_of(graph, node.outputs) + ")";
-}
 
 const char* isa_name(const Cpu& cpu) {
   if (cpu.bfloat16) return "AVX-512 with bfloat16";
@@ -90,9 +86,9 @@ class CpuBackend final : public Backend {
     try {
       return prepare_op(cpu_, graph, node);
     } catch (const std::logic_error& error) {
-      throw std::invalid_argument(message(graph, node, error));
+      throw std::invalid_argument(message_of(graph, node, error));
     } catch (const dnnl::error& error) {
-      throw std::runtime_error(message(graph, node, error));
+      throw std::runtime_error(message_of(graph, node, error));
     }
   }
 

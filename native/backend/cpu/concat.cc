@@ -2,9 +2,9 @@
 // others channel by channel. What lies inside the other side already is not copied.
 #include <cstring>
 
+#include "backend/common/slices.h"
 #include "backend/cpu/kernel.h"
 #include "backend/cpu/ops.h"
-#include "backend/slices.h"
 
 namespace node_cudnn::cpu {
 namespace {

@@ -3,12 +3,12 @@
 #include <array>
 #include <string_view>
 
+#include "backend/common/window.h"
 #include "backend/cpu/depthwise.h"
 #include "backend/cpu/epilogue.h"
 #include "backend/cpu/kernel.h"
 #include "backend/cpu/onednn.h"
 #include "backend/cpu/ops.h"
-#include "backend/cpu/window.h"
 #include "backend/cpu/winograd.h"
 
 namespace node_cudnn::cpu {

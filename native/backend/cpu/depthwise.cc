@@ -1,8 +1,8 @@
 #include "backend/cpu/depthwise.h"
 
+#include "backend/common/window.h"
 #include "backend/cpu/kernel.h"
 #include "backend/cpu/simd/depthwise.h"
-#include "backend/cpu/window.h"
 
 namespace node_cudnn::cpu {
 namespace {

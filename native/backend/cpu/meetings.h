@@ -3,8 +3,8 @@
 
 #include <vector>
 
+#include "backend/common/window.h"
 #include "backend/cpu/simd/pool.h"
-#include "backend/cpu/window.h"
 
 namespace node_cudnn::cpu {
 

@@ -9,11 +9,11 @@
 #include <array>
 #include <limits>
 
+#include "backend/common/window.h"
 #include "backend/cpu/kernel.h"
 #include "backend/cpu/meetings.h"
 #include "backend/cpu/ops.h"
 #include "backend/cpu/slices.h"
-#include "backend/cpu/window.h"
 #include "program/bfloat16.h"
 
 namespace node_cudnn::cpu {

@@ -1,7 +1,7 @@
 #include "backend/cpu/slices.h"
 
+#include "backend/common/slices.h"
 #include "backend/cpu/winograd.h"
-#include "backend/slices.h"
 
 namespace node_cudnn::cpu {
 namespace {

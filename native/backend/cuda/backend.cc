@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <stdexcept>
 
+#include "backend/common/expect.h"
 #include "backend/cuda/engines.h"
 #include "backend/cuda/fault.h"
 #include "backend/cuda/layout.h"
@@ -16,6 +17,15 @@
 #include "backend/cuda/transfer.h"
 #include "program/error.h"
 
+namespace node_cudnn {
+
+const FloatTypes& float_types() {
+  static const FloatTypes types{"cuda", {DType::float32, DType::bfloat16, DType::float16}};
+  return types;
+}
+
+}  // namespace node_cudnn
+
 namespace node_cudnn::cuda {
 
 int Cuda::add_fault(std::function<std::string(const Fault&)> message) { return fault_sites->add(std::move(message)); }
@@ -23,20 +33,6 @@ int Cuda::add_fault(std::function<std::string(const Fault&)> message) { return f
 namespace {
 
 constexpr int least_capability = 80;
-
-std::string types_of(const Graph& graph, const std::vector<int>& values) {
-  std::string text;
-  for (int i : values) {
-    const ValueType& type = graph.values.at(static_cast<size_t>(i)).type;
-    text += std::string(text.empty() ? "" : ", ") + name_of(type.dtype) + " " + to_string(type.shape);
-  }
-  return text;
-}
-
-std::string message(const Graph& graph, const Node& node, const std::exception& error) {
-  return node.op + (node.path.empty() ? "" : " " + node.path) + ": " + error.what() + " (inputs " +
-         types_of(graph, node.inputs) + "; outputs " + types_of(graph, node.outputs) + ")";
-}
 
 int attribute(cudaDeviceAttr what, int ordinal) {
   int value = 0;
@@ -122,7 +118,8 @@ class CudaBackend final : public Backend {
   }
 
   std::vector<std::string> features() const override {
-    std::vector<std::string> features = {"dtype:float32", "dtype:bfloat16", "dtype:float16"};
+    std::vector<std::string> features;
+    for (const DType dtype : float_types().dtypes) features.push_back(std::string("dtype:") + name_of(dtype));
     for (const std::string& op : op_names()) features.push_back("op:" + op);
     if (engines_->measures()) features.push_back("measures");
     return features;
@@ -143,11 +140,11 @@ class CudaBackend final : public Backend {
     try {
       return prepare_op(cuda_, graph, node);
     } catch (const std::logic_error& error) {
-      throw std::invalid_argument(message(graph, node, error));
+      throw std::invalid_argument(message_of(graph, node, error));
     } catch (const Error& error) {
-      throw Error(error.code(), message(graph, node, error));
+      throw Error(error.code(), message_of(graph, node, error));
     } catch (const std::runtime_error& error) {
-      throw std::runtime_error(message(graph, node, error));
+      throw std::runtime_error(message_of(graph, node, error));
     }
   }
 

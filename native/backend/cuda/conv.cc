@@ -1,10 +1,10 @@
 // Convolution and its gradients: geometry checked here, engines from cuDNN.
 #include <cstddef>
 
+#include "backend/common/window.h"
 #include "backend/cuda/kernel.h"
 #include "backend/cuda/ops.h"
 #include "backend/cuda/planned.h"
-#include "backend/cuda/window.h"
 
 namespace node_cudnn::cuda {
 

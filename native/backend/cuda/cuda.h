@@ -53,11 +53,4 @@ struct Cuda {
 using Prepare = Prepared (*)(Cuda& cuda, const Graph& graph, const Node& node);
 Prepare find_op(const std::string& op);  // nullptr where the back end lacks it
 
-inline const ValueType& input_type(const Graph& graph, const Node& node, size_t i) {
-  return graph.values.at(static_cast<size_t>(node.inputs.at(i))).type;
-}
-inline const ValueType& output_type(const Graph& graph, const Node& node, size_t i) {
-  return graph.values.at(static_cast<size_t>(node.outputs.at(i))).type;
-}
-
 }  // namespace node_cudnn::cuda

@@ -1,11 +1,11 @@
 #include <optional>
 
+#include "backend/common/window.h"
 #include "backend/cuda/beside.h"
 #include "backend/cuda/kernel.h"
 #include "backend/cuda/launch.h"
 #include "backend/cuda/ops.h"
 #include "backend/cuda/slices.h"
-#include "backend/cuda/window.h"
 
 namespace node_cudnn::cuda {
 namespace {

@@ -3,8 +3,8 @@
 
 #include <optional>
 
+#include "backend/common/slices.h"
 #include "backend/cuda/cuda.h"
-#include "backend/slices.h"
 
 namespace node_cudnn::cuda {
 

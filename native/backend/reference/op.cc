@@ -34,20 +34,7 @@ struct PrintAttribute {
   }
 };
 
-class LoopKernel : public Kernel {
- public:
-  explicit LoopKernel(Loops loops) : loops_(std::move(loops)) {}
-  void run(const Arguments& arguments) override { loops_(arguments); }
-
- private:
-  Loops loops_;
-};
-
 }  // namespace
-
-Prepared prepared(Loops loops, InPlace in_place) {
-  return {std::make_unique<LoopKernel>(std::move(loops)), 0, "reference", std::move(in_place)};
-}
 
 Op::Op(const Graph& graph, const Node& node) : graph_(graph), node_(node) {
   const auto check = [this](const ValueType& type) {

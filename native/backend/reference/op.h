@@ -1,5 +1,5 @@
-// What the files of this room share: a node with the types of its values and the checks on them, typed addresses, and
-// the choice of a storage type. lib/ops checks first, for people; these checks are what keeps every loop within bounds.
+// What the files of this room share: a node with the types of its values and the checks on them, and the choice of a
+// storage type. lib/ops checks first, for people; these checks are what keeps every loop within bounds.
 #pragma once
 
 #include <functional>
@@ -7,7 +7,7 @@
 #include <type_traits>
 #include <utility>
 
-#include "backend/backend.h"
+#include "backend/common/kernel.h"
 #include "program/bfloat16.h"
 #include "program/float16.h"
 
@@ -65,15 +65,6 @@ class Op {
   const Node& node_;
 };
 
-template <class T>
-const T* input(const Arguments& arguments, size_t i) {
-  return static_cast<const T*>(arguments.inputs[i]);
-}
-template <class T>
-T* output(const Arguments& arguments, size_t i) {
-  return static_cast<T*>(arguments.outputs[i]);
-}
-
 // "S" of docs/ops.md, for values of type T ("F").
 template <class T>
 using Statistic = std::conditional_t<std::is_same_v<T, double>, double, float>;
@@ -110,7 +101,8 @@ Prepared with_statistic(const Op& op, DType dtype, Function&& f) {
 }
 
 using Loops = std::function<void(const Arguments&)>;
-using InPlace = std::vector<std::pair<int, int>>;
-Prepared prepared(Loops loops, InPlace in_place = {});
+inline Prepared prepared(Loops loops, InPlace in_place = {}) {
+  return node_cudnn::prepared("reference", std::move(loops), 0, std::move(in_place));
+}
 
 }  // namespace node_cudnn::reference

@@ -1,12 +1,9 @@
 // Where a window meets its input: the common part of convolution and pooling.
 #pragma once
 
-#include <string>
-#include <vector>
+#include "backend/backend.h"
 
-#include "backend/cpu/cpu.h"
-
-namespace node_cudnn::cpu {
+namespace node_cudnn {
 
 // One axis. Output o and tap k meet at input position o * stride - before + k * dilation.
 struct Axis {
@@ -28,4 +25,4 @@ struct Window {
 // From the attributes stride, padding and dilation, with the sizes of the kernel and of both images.
 Window make_window(const Node& node, const ValueType& x, const ValueType& y, int64_t kernel_h, int64_t kernel_w);
 
-}  // namespace node_cudnn::cpu
+}  // namespace node_cudnn
