@@ -19,6 +19,8 @@ namespace node_cudnn::cuda {
 // Every status of the runtime comes through here; throws Error, whose code is device_lost where the process must
 // restart, and std::bad_alloc where memory ran out.
 void check(cudaError_t status, const char* call);
+// After a library failed on this stream, whose own status does not tell: throws where the process must restart.
+void expect_alive(cudaStream_t stream);
 
 // What a kernel writes where the data are at fault: an index out of range. The first fault of a step stays.
 struct Fault {

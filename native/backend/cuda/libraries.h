@@ -4,6 +4,7 @@
 
 #include <array>
 #include <memory>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -75,6 +76,12 @@ struct Pooling {
   bool count_padding;              // in an average
 };
 
+// What a library answers where it does not do what it was asked.
+class LibraryError : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
 // One way to compute a node, ready to be launched any number of times.
 class Plan {
  public:
@@ -94,7 +101,8 @@ struct Candidate {
 class Libraries {
  public:
   virtual ~Libraries() = default;
-  virtual std::string versions() const = 0;  // "cuDNN 9.28.0, cuBLASLt 13.10"
+  virtual std::string versions() const = 0;           // "cuDNN 9.28.0, cuBLASLt 13.10"
+  virtual std::string refusal() const { return {}; }  // what it said when it refused something last
   // Best first, by the library's own judgement; empty where it has no way.
   virtual std::vector<Candidate> candidates(const Convolution& convolution) = 0;
   virtual std::vector<Candidate> candidates(const Normalization& normalization) = 0;

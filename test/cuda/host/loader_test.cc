@@ -1,6 +1,7 @@
 // Where libraries are looked for, with fake folders.
 #include "backend/cuda/libraries/loader.h"
 
+#include <cuda_runtime_api.h>
 #include <gtest/gtest.h>
 
 #include <fstream>
@@ -76,6 +77,11 @@ TEST(CudnnVersion, FromTheLeastAndTheBuiltOneOnWithinNine) {
   EXPECT_THROW(expect_cudnn_version(92000, 92800, "f"), Error);
   EXPECT_THROW(expect_cudnn_version(100000, 92800, "f"), Error);
   EXPECT_EQ(cudnn_version_text(91101), "9.11.1");
+}
+
+TEST(CudnnVersion, OfTheSameMajorVersionOfCudaAsTheBuild) {
+  expect_cuda_of_cudnn(CUDART_VERSION / 1000 * 1000 + 90, "f");
+  EXPECT_THROW(expect_cuda_of_cudnn(CUDART_VERSION / 1000 * 1000 - 10, "f"), Error);
 }
 
 }  // namespace

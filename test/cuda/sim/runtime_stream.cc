@@ -66,6 +66,13 @@ cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
     return cudaErrorStreamCaptureUnsupported;
   });
 }
+cudaError_t cudaStreamQuery(cudaStream_t stream) {
+  return on(stream, cudaErrorIllegalAddress, [&] {
+    if (!stream->recording) return stream->queue.empty() ? cudaSuccess : cudaErrorNotReady;
+    stream->spoilt = true;
+    return cudaErrorStreamCaptureUnsupported;
+  });
+}
 cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned) {
   return on(stream, cudaErrorUnknown, [&] {
     note("wait", {event, stream});

@@ -20,7 +20,7 @@ bool serves(const Engine& engine, const Convolution& c, bool deterministic) {
 }  // namespace
 
 std::vector<Candidate> candidates(const GraphPlanner& planner, const Convolution& c) {
-  auto found = planner.candidates(operations(planner.cudnn(), c),
+  auto found = planner.candidates([&] { return operations(planner.cudnn(), c); },
                                   [&](const Engine& engine) { return serves(engine, c, planner.deterministic()); });
   for (Candidate& candidate : found) candidate.accumulates = c.statistics && candidate.compiles;
   return found;

@@ -1,11 +1,13 @@
 #include "backend/cuda/libraries/cudnn.h"
 
 #include <algorithm>
+#include <new>
 
 namespace node_cudnn::cuda {
 
 CudnnFunctions::CudnnFunctions(const SharedLibrary& library)
     : version(library.symbol<decltype(version)>("cudnnGetVersion")),
+      cuda_version(library.symbol<decltype(cuda_version)>("cudnnGetCudartVersion")),
       create(library.symbol<decltype(create)>("cudnnCreate")),
       destroy(library.symbol<decltype(destroy)>("cudnnDestroy")),
       set_stream(library.symbol<decltype(set_stream)>("cudnnSetStream")),
@@ -20,9 +22,11 @@ CudnnFunctions::CudnnFunctions(const SharedLibrary& library)
 
 void check(const CudnnFunctions& cudnn, cudnnStatus_t status, const char* call) {
   if (status == CUDNN_STATUS_SUCCESS) return;
+  if (status == CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED) throw std::bad_alloc();
   char words[1024] = "";
   cudnn.last_error(words, sizeof words);
-  throw CudnnError(std::string(call) + ": " + cudnn.error_string(status) + (words[0] ? std::string(": ") + words : ""));
+  throw LibraryError(std::string(call) + ": " + cudnn.error_string(status) +
+                     (words[0] ? std::string(": ") + words : ""));
 }
 
 Descriptor::Descriptor(const CudnnFunctions& cudnn, cudnnBackendDescriptorType_t type) : cudnn_(&cudnn) {

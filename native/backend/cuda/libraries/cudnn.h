@@ -6,10 +6,10 @@
 
 #include <memory>
 #include <span>
-#include <stdexcept>
 #include <string>
 #include <vector>
 
+#include "backend/cuda/libraries.h"
 #include "backend/cuda/libraries/shared_library.h"
 
 namespace node_cudnn::cuda {
@@ -17,6 +17,7 @@ namespace node_cudnn::cuda {
 struct CudnnFunctions {
   explicit CudnnFunctions(const SharedLibrary& library);
   decltype(&cudnnGetVersion) version;
+  decltype(&cudnnGetCudartVersion) cuda_version;  // for which it was built
   decltype(&cudnnCreate) create;
   decltype(&cudnnDestroy) destroy;
   decltype(&cudnnSetStream) set_stream;
@@ -30,11 +31,7 @@ struct CudnnFunctions {
   decltype(&cudnnBackendExecute) execute;
 };
 
-class CudnnError : public std::runtime_error {
- public:
-  using std::runtime_error::runtime_error;
-};
-
+// Throws LibraryError, and std::bad_alloc where memory ran out.
 void check(const CudnnFunctions& cudnn, cudnnStatus_t status, const char* call);
 
 // Copies share the descriptor; the last one destroys it.

@@ -57,8 +57,10 @@ std::string cublas(const Surroundings& surroundings) {
 
 std::string cudnn(const Surroundings& surroundings) {
   const Opened opened = open_cudnn(surroundings);
-  const size_t number = CudnnFunctions(opened.library).version();
+  const CudnnFunctions cudnn(opened.library);
+  const size_t number = cudnn.version();
   expect_cudnn_version(number, CUDNN_VERSION, opened.file);
+  expect_cuda_of_cudnn(cudnn.cuda_version(), opened.file);
   return cudnn_version_text(number) + " (built with " + cudnn_version_text(CUDNN_VERSION) + "), " +
          opened.file.string();
 }

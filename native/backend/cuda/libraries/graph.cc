@@ -10,8 +10,10 @@ namespace {
 Descriptor point(const CudnnFunctions& cudnn, cudnnPointwiseMode_t mode) {
   Descriptor kind(cudnn, CUDNN_BACKEND_POINTWISE_DESCRIPTOR);
   kind.set(CUDNN_ATTR_POINTWISE_MODE, CUDNN_TYPE_POINTWISE_MODE, mode)
-      .set(CUDNN_ATTR_POINTWISE_MATH_PREC, CUDNN_TYPE_DATA_TYPE, CUDNN_DATA_FLOAT)
-      .finalize();
+      .set(CUDNN_ATTR_POINTWISE_MATH_PREC, CUDNN_TYPE_DATA_TYPE, CUDNN_DATA_FLOAT);
+  if (mode == CUDNN_POINTWISE_RELU_FWD || mode == CUDNN_POINTWISE_RELU_BWD)  // else a NaN becomes 0
+    kind.set(CUDNN_ATTR_POINTWISE_NAN_PROPAGATION, CUDNN_TYPE_NAN_PROPOGATION, CUDNN_PROPAGATE_NAN);
+  kind.finalize();
   Descriptor made(cudnn, CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR);
   made.set(CUDNN_ATTR_OPERATION_POINTWISE_PW_DESCRIPTOR, kind);
   return made;
@@ -113,7 +115,7 @@ size_t GraphPlan::workspace_bytes() const {
   return static_cast<size_t>(plan_.integer(CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE));
 }
 
-void GraphPlan::run(const std::vector<Binding>& bindings, void* workspace) {
+void GraphPlan::run(cudaStream_t stream, const std::vector<Binding>& bindings, void* workspace) {
   std::vector<int64_t> uids;
   std::vector<void*> addresses;
   for (const auto& [uid, address] : bindings) {
@@ -125,10 +127,12 @@ void GraphPlan::run(const std::vector<Binding>& bindings, void* workspace) {
       .set(CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS, std::span<void* const>(addresses))
       .set(CUDNN_ATTR_VARIANT_PACK_WORKSPACE, CUDNN_TYPE_VOID_PTR, workspace)
       .finalize();
-  check(cudnn_, cudnn_.execute(handle_, plan_.get(), pack.get()), "cudnnBackendExecute");
+  const cudnnStatus_t status = cudnn_.execute(handle_, plan_.get(), pack.get());
+  if (status != CUDNN_STATUS_SUCCESS) expect_alive(stream);
+  check(cudnn_, status, "cudnnBackendExecute");
 }
 
-void OperandPlan::run(cudaStream_t, const Arguments& a) {
+void OperandPlan::run(cudaStream_t stream, const Arguments& a) {
   const size_t inputs = uids_.size() - outputs_;
   std::vector<Binding> bindings;
   for (size_t i = 0; i < uids_.size(); ++i)
@@ -138,7 +142,7 @@ void OperandPlan::run(cudaStream_t, const Arguments& a) {
     bindings.push_back({uid, rest});
     rest += align(spare_.bytes);
   }
-  plan_.run(bindings, rest);
+  plan_.run(stream, bindings, rest);
 }
 
 GraphPlanner::GraphPlanner(const CudnnFunctions& cudnn, const std::string& device_json)
@@ -154,24 +158,36 @@ std::vector<Descriptor> GraphPlanner::configurations(const Descriptor& graph, cu
     if (device_) heuristics.set(CUDNN_ATTR_ENGINEHEUR_DEVICEPROP, *device_);
     heuristics.finalize();
     return heuristics.descriptors(CUDNN_ATTR_ENGINEHEUR_RESULTS, CUDNN_BACKEND_ENGINECFG_DESCRIPTOR);
-  } catch (const CudnnError&) {  // this mode has nothing for the graph
+  } catch (const LibraryError& error) {  // this mode has nothing for the graph
+    refusal_ = error.what();
     return {};
   }
 }
 
-std::vector<Candidate> GraphPlanner::candidates(const std::vector<Descriptor>& operations,
+std::optional<Descriptor> GraphPlanner::graph_of(const std::function<std::vector<Descriptor>()>& operations) const {
+  try {
+    const std::vector<Descriptor> made = operations();
+    Descriptor graph(cudnn_, CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR);
+    graph.set(CUDNN_ATTR_OPERATIONGRAPH_OPS, std::span<const Descriptor>(made));
+    if (handle_ != nullptr) graph.set(CUDNN_ATTR_OPERATIONGRAPH_HANDLE, CUDNN_TYPE_HANDLE, handle_);
+    return std::move(graph.finalize());
+  } catch (const LibraryError& error) {
+    refusal_ = error.what();
+    return {};
+  }
+}
+
+std::vector<Candidate> GraphPlanner::candidates(const std::function<std::vector<Descriptor>()>& operations,
                                                 const std::function<bool(const Engine&)>& serves) const {
-  Descriptor graph(cudnn_, CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR);
-  graph.set(CUDNN_ATTR_OPERATIONGRAPH_OPS, std::span<const Descriptor>(operations));
-  if (handle_ != nullptr) graph.set(CUDNN_ATTR_OPERATIONGRAPH_HANDLE, CUDNN_TYPE_HANDLE, handle_);
-  graph.finalize();
+  const std::optional<Descriptor> graph = graph_of(operations);
+  if (!graph) return {};
   std::vector<Candidate> found;
   std::set<std::string> known;
   for (const cudnnBackendHeurMode_t mode : {CUDNN_HEUR_MODE_A, CUDNN_HEUR_MODE_FALLBACK}) {
-    for (const Descriptor& configuration : configurations(graph, mode)) {
+    for (const Descriptor& configuration : configurations(*graph, mode)) {
       const Engine engine = engine_of(configuration);
       if (!serves(engine) || !known.insert(engine.name).second) continue;
-      found.push_back({engine.name, engine.compiles, std::make_shared<Way>(graph, configuration), false});
+      found.push_back({engine.name, engine.compiles, std::make_shared<Way>(*graph, configuration), false});
     }
   }
   return found;
@@ -184,8 +200,9 @@ std::optional<GraphPlan> GraphPlanner::build(const Candidate& candidate) const {
     if (handle_ != nullptr) plan.set(CUDNN_ATTR_EXECUTION_PLAN_HANDLE, CUDNN_TYPE_HANDLE, handle_);
     if (device_) plan.set(CUDNN_ATTR_EXECUTION_PLAN_DEVICEPROP, *device_);
     plan.set(CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG, way.configuration).finalize();
-    return GraphPlan(cudnn_, handle_, std::move(plan));
-  } catch (const CudnnError&) {
+    return GraphPlan(cudnn_, handle_, std::move(plan), candidate.way);
+  } catch (const LibraryError& error) {
+    refusal_ = error.what();
     return {};
   }
 }

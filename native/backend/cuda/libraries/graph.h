@@ -50,15 +50,17 @@ struct Binding {
 
 class GraphPlan {
  public:
-  GraphPlan(const CudnnFunctions& cudnn, cudnnHandle_t handle, Descriptor plan)
-      : cudnn_(cudnn), handle_(handle), plan_(std::move(plan)) {}
+  // `way`: what the plan was made of, and may go on to refer to.
+  GraphPlan(const CudnnFunctions& cudnn, cudnnHandle_t handle, Descriptor plan, std::shared_ptr<void> way)
+      : cudnn_(cudnn), handle_(handle), way_(std::move(way)), plan_(std::move(plan)) {}
 
   size_t workspace_bytes() const;
-  void run(const std::vector<Binding>& bindings, void* workspace);  // on the handle's stream
+  void run(cudaStream_t stream, const std::vector<Binding>& bindings, void* workspace);  // `stream`: the handle's
 
  private:
   const CudnnFunctions& cudnn_;
   cudnnHandle_t handle_;
+  std::shared_ptr<void> way_;
   Descriptor plan_;
 };
 
@@ -75,7 +77,7 @@ class OperandPlan final : public Plan {
       : plan_(std::move(plan)), uids_(std::move(uids)), outputs_(outputs), spare_(std::move(spare)) {}
 
   size_t workspace_bytes() const override { return spare_.uids.size() * align(spare_.bytes) + plan_.workspace_bytes(); }
-  void run(cudaStream_t stream, const Arguments& arguments) override;  // the handle knows the stream
+  void run(cudaStream_t stream, const Arguments& arguments) override;
 
  private:
   GraphPlan plan_;
@@ -92,20 +94,24 @@ class GraphPlanner {
   // For the device that cuDNN's JSON describes; plans can be built, not run.
   GraphPlanner(const CudnnFunctions& cudnn, const std::string& device_json);
 
-  std::vector<Candidate> candidates(const std::vector<Descriptor>& operations,
+  // Empty where cuDNN refuses the graph that `operations` gives, or any of them.
+  std::vector<Candidate> candidates(const std::function<std::vector<Descriptor>()>& operations,
                                     const std::function<bool(const Engine&)>& serves) const;
   std::optional<GraphPlan> build(const Candidate& candidate) const;  // a proposal is no promise
 
   const CudnnFunctions& cudnn() const { return cudnn_; }
   bool deterministic() const { return deterministic_; }
+  const std::string& refusal() const { return refusal_; }  // what cuDNN said when it refused something last
 
  private:
+  std::optional<Descriptor> graph_of(const std::function<std::vector<Descriptor>()>& operations) const;
   std::vector<Descriptor> configurations(const Descriptor& graph, cudnnBackendHeurMode_t mode) const;
 
   const CudnnFunctions& cudnn_;
   cudnnHandle_t handle_ = nullptr;
   std::optional<Descriptor> device_;
   bool deterministic_ = false;
+  mutable std::string refusal_;
 };
 
 }  // namespace node_cudnn::cuda

@@ -165,6 +165,13 @@ void expect_cudnn_version(size_t found, size_t built, const path& file) {
                                      " or a later 9.x; " + cure);
 }
 
+void expect_cuda_of_cudnn(size_t found, const path& file) {
+  if (found / 1000 == size_t{cuda_major}) return;
+  throw Error(ErrorCode::device, file.string() + " is a cuDNN for CUDA " + std::to_string(found / 1000) +
+                                     "; this build of node-cudnn is for CUDA " + std::to_string(cuda_major) + "; " +
+                                     cure);
+}
+
 void expect_driver() {
   try {
     SharedLibrary::open("libcuda.so.1");

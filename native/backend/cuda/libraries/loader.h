@@ -37,5 +37,8 @@ constexpr int least_cudnn = 91100;
 // "9.11.0" for 91100. Throws where the version does not serve a back end built with `built`.
 std::string cudnn_version_text(size_t version);
 void expect_cudnn_version(size_t found, size_t built, const std::filesystem::path& file);
+// `found`: cudnnGetCudartVersion(), 13000 for CUDA 13.0. One built for another major version asks for that version's
+// cuBLASLt, and ends the process where it has none.
+void expect_cuda_of_cudnn(size_t found, const std::filesystem::path& file);
 
 }  // namespace node_cudnn::cuda

@@ -132,7 +132,7 @@ class NormalizationPlan final : public Plan {
       check(cudaMemsetAsync(a.workspace, 0, zero_bytes(), stream), "cudaMemsetAsync");
       bindings.push_back({uid_zero, a.workspace});
     }
-    plan_.run(bindings, static_cast<std::byte*>(a.workspace) + zero_bytes());
+    plan_.run(stream, bindings, static_cast<std::byte*>(a.workspace) + zero_bytes());
   }
 
  private:
@@ -149,7 +149,8 @@ class NormalizationPlan final : public Plan {
 
 std::vector<Candidate> candidates(const GraphPlanner& planner, const Normalization& n) {
   const Tensors tensors{planner.cudnn(), n};
-  return planner.candidates(n.backward ? backward(tensors) : forward(tensors), [](const Engine&) { return true; });
+  return planner.candidates([&] { return n.backward ? backward(tensors) : forward(tensors); },
+                            [](const Engine&) { return true; });
 }
 
 std::unique_ptr<Plan> build(const GraphPlanner& planner, const Normalization& n, const Candidate& candidate) {

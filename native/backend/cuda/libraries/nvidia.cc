@@ -19,6 +19,7 @@ class NvidiaLibraries final : public Libraries {
   NvidiaLibraries(const Cuda& cuda, const Opened& cublas, const Opened& cudnn)
       : cublas_(cublas.library), cudnn_(cudnn.library) {
     expect_cudnn_version(cudnn_.version(), CUDNN_VERSION, cudnn.file);
+    expect_cuda_of_cudnn(cudnn_.cuda_version(), cudnn.file);
     try {
       check(cudnn_, cudnn_.create(&cudnn_handle_), "cudnnCreate");
       check(cudnn_, cudnn_.set_stream(cudnn_handle_, cuda.stream), "cudnnSetStream");
@@ -28,13 +29,14 @@ class NvidiaLibraries final : public Libraries {
       throw;
     }
     graphs_ = std::make_unique<GraphPlanner>(cudnn_, cudnn_handle_, cuda.deterministic);
-    products_ = std::make_unique<ProductPlanner>(cublas_, cublas_handle_, cuda.deterministic);
+    products_ = std::make_unique<ProductPlanner>(cublas_, cublas_handle_);
   }
   ~NvidiaLibraries() override { release(); }
 
   std::string versions() const override {
     return "cuDNN " + cudnn_version_text(cudnn_.version()) + ", cuBLASLt " + cublas_version_text(cublas_.version());
   }
+  std::string refusal() const override { return graphs_->refusal(); }
   std::vector<Candidate> candidates(const Convolution& c) override { return cuda::candidates(*graphs_, c); }
   std::vector<Candidate> candidates(const Normalization& n) override { return cuda::candidates(*graphs_, n); }
   std::vector<Candidate> candidates(const Pooling& p) override { return cuda::candidates(*graphs_, p); }

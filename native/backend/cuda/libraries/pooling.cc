@@ -53,7 +53,8 @@ std::vector<int64_t> uids(const Pooling& p) {
 
 std::vector<Candidate> candidates(const GraphPlanner& planner, const Pooling& p) {
   const CudnnFunctions& cudnn = planner.cudnn();
-  return planner.candidates({p.backward ? backward(cudnn, p) : forward(cudnn, p)}, [&](const Engine& engine) {
+  const auto operations = [&] { return std::vector{p.backward ? backward(cudnn, p) : forward(cudnn, p)}; };
+  return planner.candidates(operations, [&](const Engine& engine) {
     return p.dtype != DType::float32 || !engine.has(CUDNN_NUMERICAL_NOTE_TENSOR_CORE);
   });
 }

@@ -1,6 +1,7 @@
 #include "backend/cuda/libraries/product.h"
 
 #include <array>
+#include <new>
 #include <span>
 #include <stdexcept>
 #include <string>
@@ -11,6 +12,8 @@ namespace {
 
 constexpr size_t workspace_limit = size_t{32} << 20;  // what NVIDIA advises for Hopper
 constexpr int most_candidates = 8;
+// Partial sums are added in float32 and in a fixed order: not in the output, whose type may be a half one.
+constexpr uint32_t reductions = CUBLASLT_REDUCTION_SCHEME_NONE | CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE;
 
 cudaDataType_t data_type(DType dtype) {
   switch (dtype) {
@@ -124,11 +127,11 @@ class CublasPlan final : public Plan {
     const Operands& o = d.operands_of();
     const float one = 1, zero = 0;
     if (d.biased()) d.set(CUBLASLT_MATMUL_DESC_BIAS_POINTER, a.inputs[2]);
-    check(cublas_,
-          cublas_.matmul(handle_, d.product, &one, a.inputs[o.b_input], d.first, a.inputs[o.a_input], d.second, &zero,
-                         a.outputs[0], d.result, a.outputs[0], d.result, &way_.algorithm, a.workspace,
-                         way_.workspace_bytes, stream),
-          "cublasLtMatmul");
+    const cublasStatus_t status = cublas_.matmul(
+        handle_, d.product, &one, a.inputs[o.b_input], d.first, a.inputs[o.a_input], d.second, &zero, a.outputs[0],
+        d.result, a.outputs[0], d.result, &way_.algorithm, a.workspace, way_.workspace_bytes, stream);
+    if (status != CUBLAS_STATUS_SUCCESS) expect_alive(stream);
+    check(cublas_, status, "cublasLtMatmul");
   }
 
  private:
@@ -147,18 +150,16 @@ T property(const CublasFunctions& cublas, const cublasLtMatmulAlgo_t& algorithm,
   return value;
 }
 
-// "cublaslt:66 tile 20 stages 35 splitk 1"
+// "cublaslt:66 tile 20 stages 35 splitk 1 cluster 2 swizzle 0 inner 0 option 0"
 std::string name_of(const CublasFunctions& cublas, const cublasLtMatmulAlgo_t& a) {
   return "cublaslt:" + std::to_string(property<int32_t>(cublas, a, CUBLASLT_ALGO_CONFIG_ID)) + " tile " +
          std::to_string(property<uint32_t>(cublas, a, CUBLASLT_ALGO_CONFIG_TILE_ID)) + " stages " +
          std::to_string(property<uint32_t>(cublas, a, CUBLASLT_ALGO_CONFIG_STAGES_ID)) + " splitk " +
          std::to_string(property<int32_t>(cublas, a, CUBLASLT_ALGO_CONFIG_SPLITK_NUM)) + " cluster " +
-         std::to_string(property<uint16_t>(cublas, a, CUBLASLT_ALGO_CONFIG_CLUSTER_SHAPE_ID));
-}
-
-// Partial sums that are added in place come in any order.
-bool repeats(const CublasFunctions& cublas, const cublasLtMatmulAlgo_t& a) {
-  return property<uint32_t>(cublas, a, CUBLASLT_ALGO_CONFIG_REDUCTION_SCHEME) != CUBLASLT_REDUCTION_SCHEME_INPLACE;
+         std::to_string(property<uint16_t>(cublas, a, CUBLASLT_ALGO_CONFIG_CLUSTER_SHAPE_ID)) + " swizzle " +
+         std::to_string(property<uint32_t>(cublas, a, CUBLASLT_ALGO_CONFIG_CTA_SWIZZLING)) + " inner " +
+         std::to_string(property<uint16_t>(cublas, a, CUBLASLT_ALGO_CONFIG_INNER_SHAPE_ID)) + " option " +
+         std::to_string(property<uint32_t>(cublas, a, CUBLASLT_ALGO_CONFIG_CUSTOM_OPTION));
 }
 
 }  // namespace
@@ -182,7 +183,8 @@ CublasFunctions::CublasFunctions(const SharedLibrary& library)
 
 void check(const CublasFunctions& cublas, cublasStatus_t status, const char* call) {
   if (status == CUBLAS_STATUS_SUCCESS) return;
-  throw std::runtime_error(std::string(call) + ": " + cublas.status_string(status));
+  if (status == CUBLAS_STATUS_ALLOC_FAILED) throw std::bad_alloc();
+  throw LibraryError(std::string(call) + ": " + cublas.status_string(status));
 }
 
 std::vector<Candidate> ProductPlanner::candidates(const Product& product) const {
@@ -191,19 +193,21 @@ std::vector<Candidate> ProductPlanner::candidates(const Product& product) const 
   check(cublas_, cublas_.preference_create(&made), "cublasLtMatmulPreferenceCreate");
   const std::unique_ptr<cublasLtMatmulPreferenceOpaque_t, decltype(cublas_.preference_destroy)> preference(
       made, cublas_.preference_destroy);
-  check(
-      cublas_,
-      cublas_.preference_set(made, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &workspace_limit, sizeof workspace_limit),
-      "cublasLtMatmulPreferenceSetAttribute");
+  const auto prefer = [&](cublasLtMatmulPreferenceAttributes_t name, const auto& value) {
+    check(cublas_, cublas_.preference_set(made, name, &value, sizeof value), "cublasLtMatmulPreferenceSetAttribute");
+  };
+  prefer(CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, workspace_limit);
+  prefer(CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, reductions);
   std::array<cublasLtMatmulHeuristicResult_t, most_candidates> results;
   int count = 0;
-  check(cublas_,
-        cublas_.heuristics(handle_, description->product, description->first, description->second, description->result,
-                           description->result, made, most_candidates, results.data(), &count),
-        "cublasLtMatmulAlgoGetHeuristic");
+  const cublasStatus_t status =
+      cublas_.heuristics(handle_, description->product, description->first, description->second, description->result,
+                         description->result, made, most_candidates, results.data(), &count);
+  if (status == CUBLAS_STATUS_NOT_SUPPORTED) return {};
+  check(cublas_, status, "cublasLtMatmulAlgoGetHeuristic");
   std::vector<Candidate> found;
   for (const auto& result : std::span(results).first(static_cast<size_t>(count))) {
-    if (result.state != CUBLAS_STATUS_SUCCESS || (deterministic_ && !repeats(cublas_, result.algo))) continue;
+    if (result.state != CUBLAS_STATUS_SUCCESS) continue;
     found.push_back({name_of(cublas_, result.algo), false,
                      std::make_shared<Way>(Way{description, result.algo, result.workspaceSize})});
   }

@@ -35,8 +35,7 @@ void check(const CublasFunctions& cublas, cublasStatus_t status, const char* cal
 class ProductPlanner {
  public:
   // The handle stays the caller's.
-  ProductPlanner(const CublasFunctions& cublas, cublasLtHandle_t handle, bool deterministic)
-      : cublas_(cublas), handle_(handle), deterministic_(deterministic) {}
+  ProductPlanner(const CublasFunctions& cublas, cublasLtHandle_t handle) : cublas_(cublas), handle_(handle) {}
 
   std::vector<Candidate> candidates(const Product& product) const;
   std::unique_ptr<Plan> build(const Candidate& candidate) const;
@@ -44,7 +43,6 @@ class ProductPlanner {
  private:
   const CublasFunctions& cublas_;
   cublasLtHandle_t handle_;
-  bool deterministic_;
 };
 
 }  // namespace node_cudnn::cuda
