@@ -46,7 +46,8 @@ export interface DeviceOptions {
   readonly measureEngines?: boolean;
   /**
    * CUDA: engines that cuDNN compiles at run time, a second each, for batch norm and pooling: 'never' (default); 'timed': one
-   * takes the place of a kernel of ours where it is faster; 'always': wherever there is one.
+   * takes the place of a kernel of ours where it is faster, and convolutions are timed with such engines too; 'always':
+   * wherever there is one.
    */
   readonly compiledEngines?: 'never' | 'timed' | 'always';
   /** CUDA: the folder of cuDNN and cuBLASLt; default: searched, see docs/cuda.md. */

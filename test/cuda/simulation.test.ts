@@ -77,12 +77,24 @@ describe('the simulated device', () => {
   it('times no engines where it must repeat itself', async ({ skip }) => {
     if (!simulated) return skip('the device cuda is not the simulation');
     behave('');
-    expect(await enginesTimed({ tf32: true })).toEqual({ description: expect.stringMatching(/, tf32$/), timed: 1 });
+    expect(await enginesTimed({ tf32: true })).toEqual({
+      description: expect.stringMatching(/, tf32$/),
+      chosen: [expect.stringMatching(/^reference( again)?$/)],
+    });
     expect(await enginesTimed({ deterministic: true })).toEqual({
       description: expect.stringMatching(/, deterministic$/),
-      timed: 0,
+      chosen: [],
     });
   });
+
+  it.for(['broken=1', 'broken=2'])(
+    'leaves an engine that fails when it is run, or that no graph captures: %s',
+    async (settings, { skip }) => {
+      if (!simulated) return skip('the device cuda is not the simulation');
+      behave(settings);
+      expect((await enginesTimed({})).chosen).toEqual(['reference again']);
+    },
+  );
 
   it('refuses what does not fit, and goes on', async ({ skip }) => {
     if (!simulated) return skip('the device cuda is not the simulation');
@@ -148,8 +160,8 @@ async function train(batch = 5, last: 'profile' | 'step' = 'profile'): Promise<T
   }
 }
 
-/** How many choices a device with an empty cache keeps when one product is compiled, and how it describes itself. */
-async function enginesTimed(options: DeviceOptions): Promise<{ description: string; timed: number }> {
+/** What a device with an empty cache chooses by time when one product is compiled, and how it describes itself. */
+async function enginesTimed(options: DeviceOptions): Promise<{ description: string; chosen: string[] }> {
   const engineCache = await mkdtemp(join(tmpdir(), 'node-cudnn-engines-'));
   const device = await Device.open('cuda:0', { ...options, engineCache });
   try {
@@ -158,7 +170,7 @@ async function enginesTimed(options: DeviceOptions): Promise<{ description: stri
     await compile(graph, { device, state: await device.createState([]), keep: ['y'] });
     const [file = ''] = await readdir(engineCache);
     const [, ...choices] = (await readFile(join(engineCache, file), 'utf8')).trim().split('\n');
-    return { description: device.description, timed: choices.length };
+    return { description: device.description, chosen: choices.map((line) => line.split('\t')[1] as string) };
   } finally {
     await device.close();
     await rm(engineCache, { recursive: true });

@@ -75,7 +75,7 @@ StoreStatistics statistics(const Arguments& a, int64_t rows, float epsilon, floa
 // A plan of cuDNN's, and the running statistics: how cuDNN would weigh a batch's variance is nowhere said.
 class Blended final : public Plan {
  public:
-  Blended(Cuda& cuda, std::unique_ptr<Plan> plan, const Dims& dims, float epsilon, float momentum)
+  Blended(Cuda& cuda, std::shared_ptr<Plan> plan, const Dims& dims, float epsilon, float momentum)
       : cuda_(cuda), plan_(std::move(plan)), dims_(dims), epsilon_(epsilon), momentum_(momentum) {}
 
   void run(cudaStream_t stream, const Arguments& a) override {
@@ -87,7 +87,7 @@ class Blended final : public Plan {
 
  private:
   Cuda& cuda_;
-  std::unique_ptr<Plan> plan_;
+  std::shared_ptr<Plan> plan_;
   Dims dims_;
   float epsilon_, momentum_;
 };
@@ -132,7 +132,7 @@ Prepared prepare_training(Cuda& cuda, const Graph& graph, const Node& node, Tail
   if (summed) return own;
   const Normalization normalization{
       false, x.dtype, {dims.n, dims.c, dims.h, dims.w}, residual != 0, tail != Tail::none, epsilon};
-  return beside(cuda, graph, node, normalization, std::move(own), [=, &cuda](std::unique_ptr<Plan> plan) {
+  return beside(cuda, graph, node, normalization, std::move(own), [=, &cuda](std::shared_ptr<Plan> plan) {
     return std::make_unique<Blended>(cuda, std::move(plan), dims, epsilon, momentum);
   });
 }

@@ -18,12 +18,12 @@ class OwnPlan final : public Plan {
 
 class PlanKernel final : public Kernel {
  public:
-  PlanKernel(Cuda& cuda, std::unique_ptr<Plan> plan) : cuda_(cuda), plan_(std::move(plan)) {}
+  PlanKernel(Cuda& cuda, std::shared_ptr<Plan> plan) : cuda_(cuda), plan_(std::move(plan)) {}
   void run(const Arguments& arguments) override { plan_->run(cuda_.stream, arguments); }
 
  private:
   Cuda& cuda_;
-  std::unique_ptr<Plan> plan_;
+  std::shared_ptr<Plan> plan_;
 };
 
 // cuDNN takes dense operands whose channels come in eights; of others it has nothing, or compiles for long.

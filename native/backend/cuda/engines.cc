@@ -1,6 +1,7 @@
 #include "backend/cuda/engines.h"
 
 #include <algorithm>
+#include <bit>
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
@@ -10,14 +11,15 @@
 #include <stdexcept>
 
 #include "backend/cuda/stopwatch.h"
+#include "program/error.h"
 
 namespace node_cudnn::cuda {
 
 namespace {
 
 constexpr size_t workspace_limit = size_t{256} << 20;  // more is taken only where nothing else serves
-constexpr int compiled_candidates = 4;                 // each takes about a second to compile
-constexpr size_t compiled_beside_own = 2;              // as many where a kernel of ours does it as well
+constexpr int compiled_candidates = 2;                 // each takes about a second to compile
+constexpr int64_t enough_precompiled = 8;              // beside as many, none is compiled unless it was asked for
 constexpr const char* own_kernel = "own kernel";       // as a choice that is kept
 
 const char* name_of(Pass pass) { return pass == Pass::forward ? "forward" : pass == Pass::dgrad ? "dgrad" : "wgrad"; }
@@ -36,6 +38,7 @@ size_t bytes_of(DType dtype, std::span<const int64_t> shape) {
 
 struct OperandBytes {
   std::vector<size_t> inputs, outputs;
+  int pattern = small_number;  // that fills them
 };
 
 OperandBytes operand_bytes(Pass pass, DType dtype, DType result, std::span<const int64_t> x, std::span<const int64_t> w,
@@ -87,6 +90,7 @@ OperandBytes operand_bytes(const Normalization& n) {
 OperandBytes operand_bytes(const Pooling& p) {
   const size_t x = bytes_of(p.dtype, p.x), y = bytes_of(p.dtype, p.y), index = bytes_of(DType::uint8, p.y);
   OperandBytes bytes = p.backward ? OperandBytes{{y}, {x}} : OperandBytes{{x}, {y}};
+  bytes.pattern = 0;  // a place that every window has
   if (p.maximum) (p.backward ? bytes.inputs : bytes.outputs).push_back(index);
   return bytes;
 }
@@ -114,6 +118,21 @@ std::unique_ptr<Plan> build(Libraries& libraries, const Problem& problem, const 
   if (!plan || !candidate.accumulates) return plan;
   return std::make_unique<FromZero>(std::move(plan), operand_bytes(problem).outputs);
 }
+
+// Infinity where the plan fails when it is run, or cannot be captured: then it does not serve.
+float time_of(Stopwatch& stopwatch, Plan& plan, float least) {
+  try {
+    return stopwatch.milliseconds(plan, least);
+  } catch (const LibraryError&) {
+    return std::numeric_limits<float>::infinity();
+  }
+}
+
+// What tells plans apart: the problem, and what a plan is given when it is run.
+std::string identity(const Normalization& n) {
+  return describe(n) + " epsilon " + std::to_string(std::bit_cast<uint32_t>(n.epsilon));
+}
+std::string identity(const Pooling& p) { return describe(p); }
 
 std::filesystem::path user_cache() {
   if (const char* folder = std::getenv("XDG_CACHE_HOME"); folder != nullptr && *folder == '/')
@@ -167,6 +186,15 @@ std::string describe(const Pooling& p) {
          numbers(p.stride) + " padding " + numbers(p.padding) + (p.count_padding ? " counted" : "");
 }
 
+std::vector<Candidate> worth_timing(const std::vector<Candidate>& candidates, bool compile) {
+  const auto precompiled = std::count_if(candidates.begin(), candidates.end(), std::not_fn(&Candidate::compiles));
+  int left = compile || precompiled < enough_precompiled ? compiled_candidates : 0;
+  std::vector<Candidate> worth;
+  for (const Candidate& candidate : candidates)
+    if (!candidate.compiles || --left >= 0) worth.push_back(candidate);
+  return worth;
+}
+
 EngineCache::EngineCache(const std::filesystem::path& folder, const std::string& signature) {
   if (folder.empty()) return;
   file_ = folder / ("engines-" + hash(signature) + ".txt");
@@ -213,9 +241,19 @@ std::string Engines::mode() const {
 
 template <class Problem>
 Engines::Choice Engines::choose_for(const Problem& problem, const Alternative& alternative) {
-  const std::vector<Candidate> candidates = cuda_.libraries->candidates(problem);
+  const std::string key = describe(problem) + (compiled_ == CompiledEngines::timed ? "; compiled engines timed" : "");
+  if (const auto made = made_.find(key); made != made_.end()) return made->second;
+  return made_[key] = kept_or_measured(key, problem, alternative);
+}
+
+template <class Problem>
+Engines::Choice Engines::kept_or_measured(const std::string& key, const Problem& problem,
+                                          const Alternative& alternative) {
+  std::vector<Candidate> candidates = cuda_.libraries->candidates(problem);
+  if (compiled_ != CompiledEngines::timed)
+    std::stable_partition(candidates.begin(), candidates.end(), std::not_fn(&Candidate::compiles));
   if (!measure_) return first(problem, candidates, alternative);
-  const std::string key = describe(problem), known = cache_.find(key);
+  const std::string known = cache_.find(key);
   for (const Candidate& candidate : candidates) {
     if (candidate.name != known) continue;
     if (auto plan = build(*cuda_.libraries, problem, candidate)) return {std::move(plan), known};
@@ -223,9 +261,7 @@ Engines::Choice Engines::choose_for(const Problem& problem, const Alternative& a
   if (alternative && !known.empty()) {
     if (Choice choice = alternative(); choice.name == known) return choice;
   }
-  Choice choice = fastest(problem, candidates, alternative);
-  cache_.keep(key, choice.name);
-  return choice;
+  return fastest(key, problem, candidates, alternative);
 }
 
 template <class Problem>
@@ -239,46 +275,56 @@ Engines::Choice Engines::first(const Problem& problem, const std::vector<Candida
   }
   if (large.plan) return large;
   if (alternative) return alternative();
+  const std::string words = cuda_.libraries->refusal();
   throw std::runtime_error(cuda_.libraries->versions() + " has no engine for it among " +
-                           std::to_string(candidates.size()) + " proposals (" + describe(problem) + ")");
+                           std::to_string(candidates.size()) + " proposals (" + describe(problem) + ")" +
+                           (words.empty() ? "" : ": " + words));
 }
 
 template <class Problem>
-Engines::Choice Engines::fastest(const Problem& problem, const std::vector<Candidate>& candidates,
-                                 const Alternative& alternative) {
-  Choice best = first(problem, candidates, alternative);
+Engines::Choice Engines::fastest(const std::string& key, const Problem& problem,
+                                 const std::vector<Candidate>& candidates, const Alternative& alternative) {
+  Choice best;
   try {
     const OperandBytes bytes = operand_bytes(problem);
-    Stopwatch stopwatch(cuda_, bytes.inputs, bytes.outputs);
+    Stopwatch stopwatch(cuda_, bytes.inputs, bytes.outputs, bytes.pattern);
     float least = std::numeric_limits<float>::infinity();
     const auto consider = [&](Choice choice) {
       if (!choice.plan || choice.plan->workspace_bytes() > workspace_limit) return;
-      const float time = stopwatch.milliseconds(*choice.plan);
+      const float time = time_of(stopwatch, *choice.plan, least);
       if (time >= least) return;
       least = time;
       best = std::move(choice);
     };
-    int compiled = 0;
-    for (const Candidate& candidate : candidates) {
-      if (candidate.compiles && ++compiled > compiled_candidates) continue;
+    for (const Candidate& candidate : worth_timing(candidates, compiled_ == CompiledEngines::timed))
       consider({build(*cuda_.libraries, problem, candidate), candidate.name});
-    }
     if (alternative) consider(alternative());
-  } catch (const std::bad_alloc&) {  // no room to measure: the best so far serves
+    if (best.plan) cache_.keep(key, best.name);
+  } catch (const std::bad_alloc&) {  // no room to measure: the best so far serves, and is not kept
   }
-  return best;
+  return best.plan ? best : first(problem, candidates, alternative);
 }
 
 template <class Problem>
 Engines::Choice Engines::instead_for(Plan& own, const Problem& problem, const Completion& complete) {
   if (compiled_ == CompiledEngines::never) return {};
+  const std::string key = identity(problem);
+  if (!made_.contains(key)) made_[key] = library_plan_for(own, problem, complete);
+  Choice choice = made_.at(key);
+  if (choice.plan && complete) choice.plan = complete(choice.plan);
+  return choice;
+}
+
+// Without what completes it.
+template <class Problem>
+Engines::Choice Engines::library_plan_for(Plan& own, const Problem& problem, const Completion& complete) {
   const bool timed = compiled_ == CompiledEngines::timed;
   const std::string key = describe(problem), known = timed ? cache_.find(key) : "";
   if (known == own_kernel) return {};
   const auto make = [&](const Candidate& candidate) -> Choice {
     auto plan = build(*cuda_.libraries, problem, candidate);
     if (!plan || plan->workspace_bytes() > workspace_limit) return {};
-    return {complete ? complete(std::move(plan)) : std::move(plan), candidate.name};
+    return {std::move(plan), candidate.name};
   };
   std::vector<Candidate> candidates = cuda_.libraries->candidates(problem);
   for (const Candidate& candidate : candidates) {
@@ -286,22 +332,23 @@ Engines::Choice Engines::instead_for(Plan& own, const Problem& problem, const Co
     if (Choice choice = make(candidate); choice.plan) return choice;
   }
   if (!timed) return {};
-  candidates.resize(std::min(candidates.size(), compiled_beside_own));
+  candidates.resize(std::min<size_t>(candidates.size(), compiled_candidates));
   Choice best{nullptr, own_kernel};
   try {
     const OperandBytes bytes = operand_bytes(problem);
-    Stopwatch stopwatch(cuda_, bytes.inputs, bytes.outputs);
+    Stopwatch stopwatch(cuda_, bytes.inputs, bytes.outputs, bytes.pattern);
     float least = stopwatch.milliseconds(own);
     for (const Candidate& candidate : candidates) {
       Choice choice = make(candidate);
-      const float time = choice.plan ? stopwatch.milliseconds(*choice.plan) : least;
+      if (!choice.plan) continue;
+      const float time = time_of(stopwatch, *(complete ? complete(choice.plan) : choice.plan), least);
       if (time >= least) continue;
       least = time;
       best = std::move(choice);
     }
-  } catch (const std::bad_alloc&) {  // no room to measure: the best so far serves
+    cache_.keep(key, best.name);
+  } catch (const std::bad_alloc&) {  // no room to measure: the best so far serves, and is not kept
   }
-  cache_.keep(key, best.name);
   return best;
 }
 

@@ -5,7 +5,9 @@
 #include <filesystem>
 #include <functional>
 #include <map>
+#include <memory>
 #include <string>
+#include <vector>
 
 #include "backend/cuda/libraries.h"
 
@@ -16,6 +18,9 @@ std::string describe(const Convolution& convolution);
 std::string describe(const Product& product);
 std::string describe(const Normalization& normalization);
 std::string describe(const Pooling& pooling);
+
+// All that are precompiled; of those that compile at run time the first few, where the others are few or `compile`.
+std::vector<Candidate> worth_timing(const std::vector<Candidate>& candidates, bool compile);
 
 class EngineCache {
  public:
@@ -33,8 +38,9 @@ class EngineCache {
 
 class Engines {
  public:
+  // Equal problems share a plan: to build one may take a second.
   struct Choice {
-    std::unique_ptr<Plan> plan;
+    std::shared_ptr<Plan> plan;
     std::string name;
   };
 
@@ -42,7 +48,7 @@ class Engines {
   using Alternative = std::function<Choice()>;
 
   // What a plan of the library's lacks to be the whole node.
-  using Completion = std::function<std::unique_ptr<Plan>(std::unique_ptr<Plan>)>;
+  using Completion = std::function<std::shared_ptr<Plan>(std::shared_ptr<Plan>)>;
 
   Engines(Cuda& cuda, const BackendOptions& options);
   bool measures() const { return measure_; }
@@ -66,16 +72,22 @@ class Engines {
   template <class Problem>
   Choice instead_for(Plan& own, const Problem& problem, const Completion& complete);
   template <class Problem>
+  Choice library_plan_for(Plan& own, const Problem& problem, const Completion& complete);
+  template <class Problem>
   Choice choose_for(const Problem& problem, const Alternative& alternative);
+  template <class Problem>
+  Choice kept_or_measured(const std::string& key, const Problem& problem, const Alternative& alternative);
   template <class Problem>
   Choice first(const Problem& problem, const std::vector<Candidate>& candidates, const Alternative& alternative);
   template <class Problem>
-  Choice fastest(const Problem& problem, const std::vector<Candidate>& candidates, const Alternative& alternative);
+  Choice fastest(const std::string& key, const Problem& problem, const std::vector<Candidate>& candidates,
+                 const Alternative& alternative);
 
   Cuda& cuda_;
   bool measure_;
   CompiledEngines compiled_;
   EngineCache cache_;
+  std::map<std::string, Choice> made_;  // by problem
 };
 
 }  // namespace node_cudnn::cuda

@@ -28,7 +28,7 @@ StandIn stand_in(const Product& p) { return {p.dtype != DType::float32 && p.bias
 
 class PlanKernel final : public Kernel {
  public:
-  PlanKernel(Cuda& cuda, std::unique_ptr<Plan> plan, const StandIn& stand_in)
+  PlanKernel(Cuda& cuda, std::shared_ptr<Plan> plan, const StandIn& stand_in)
       : cuda_(cuda), plan_(std::move(plan)), stand_in_(stand_in) {}
 
   void run(const Arguments& a) override {
@@ -48,14 +48,14 @@ class PlanKernel final : public Kernel {
 
  private:
   Cuda& cuda_;
-  std::unique_ptr<Plan> plan_;
+  std::shared_ptr<Plan> plan_;
   StandIn stand_in_;
 };
 
 // A fused convolution in its parts: the plain one, then a kernel of ours over its output.
 class Apart final : public Plan {
  public:
-  Apart(Cuda& cuda, const Convolution& c, std::unique_ptr<Plan> plain)
+  Apart(Cuda& cuda, const Convolution& c, std::shared_ptr<Plan> plain)
       : cuda_(cuda), convolution_(c), plain_(std::move(plain)) {}
 
   void run(cudaStream_t stream, const Arguments& a) override {
@@ -93,14 +93,14 @@ class Apart final : public Plan {
 
   Cuda& cuda_;
   Convolution convolution_;
-  std::unique_ptr<Plan> plain_;
+  std::shared_ptr<Plan> plain_;
 };
 
 // A convolution with a prologue in its parts: a kernel of ours writes what the rest of it reads, into the workspace
 // where that is no output.
 class Fed final : public Plan {
  public:
-  Fed(Cuda& cuda, const Convolution& c, std::unique_ptr<Plan> rest)
+  Fed(Cuda& cuda, const Convolution& c, std::shared_ptr<Plan> rest)
       : cuda_(cuda), convolution_(c), rest_(std::move(rest)) {}
 
   void run(cudaStream_t stream, const Arguments& a) override {
@@ -122,13 +122,13 @@ class Fed final : public Plan {
 
   Cuda& cuda_;
   Convolution convolution_;
-  std::unique_ptr<Plan> rest_;
+  std::shared_ptr<Plan> rest_;
 };
 
 // A convolution of pictures, whose channels are padded with zeros to as many as tensor cores take at a time.
 class Padded final : public Plan {
  public:
-  Padded(Cuda& cuda, const Convolution& few, const Convolution& padded, std::unique_ptr<Plan> plan)
+  Padded(Cuda& cuda, const Convolution& few, const Convolution& padded, std::shared_ptr<Plan> plan)
       : cuda_(cuda), few_(few), padded_(padded), plan_(std::move(plan)) {}
 
   void run(cudaStream_t stream, const Arguments& a) override {
@@ -158,7 +158,7 @@ class Padded final : public Plan {
 
   Cuda& cuda_;
   Convolution few_, padded_;
-  std::unique_ptr<Plan> plan_;
+  std::shared_ptr<Plan> plan_;
 };
 
 Engines::Alternative padded(Cuda& cuda, const Convolution& c) {

@@ -1,5 +1,7 @@
 #include "backend/cuda/step.h"
 
+#include "backend/cuda/libraries.h"
+
 namespace node_cudnn::cuda {
 
 namespace {
@@ -37,10 +39,18 @@ Replay::Replay(cudaStream_t stream, const std::function<void()>& launches) : str
     cudaGetLastError();
     throw;
   }
-  check(cudaStreamEndCapture(stream, &graph), "cudaStreamEndCapture");
+  const cudaError_t ended = cudaStreamEndCapture(stream, &graph);
+  if (ended == cudaErrorStreamCaptureInvalidated) {  // by a plan: nothing of ours does such a thing
+    cudaGetLastError();
+    throw LibraryError("it waits for the device, or does what else a graph cannot hold");
+  }
+  check(ended, "cudaStreamEndCapture");
   const cudaError_t status = cudaGraphInstantiate(&graph_, graph, 0);
   cudaGraphDestroy(graph);
   check(status, "cudaGraphInstantiate");
+  const cudaError_t uploaded = cudaGraphUpload(graph_, stream);  // else the first replay does it
+  if (uploaded != cudaSuccess) cudaGraphExecDestroy(graph_);
+  check(uploaded, "cudaGraphUpload");
 }
 
 void Step::run() {

@@ -23,6 +23,7 @@ struct Control {
   std::string settings;
   uint64_t seed = 0, fail = 0, calls = 0;
   bool fuses = true, takes_few = true, planted = false;
+  Broken broken = Broken::no;
   uint64_t microseconds = 0;  // that the device has worked, where times are planted
   cudaError_t last = cudaSuccess, lost = cudaSuccess;
 };
@@ -64,6 +65,7 @@ void read_settings() {
   control().seed = setting(text, "seed", 0);
   control().fuses = setting(text, "fuse", 1) != 0;
   control().takes_few = setting(text, "few", 1) != 0;
+  control().broken = static_cast<Broken>(setting(text, "broken", 0));
   control().fail = setting(text, "fail", 0);
   control().planted = setting(text, "kernel", 0) != 0;
   control().calls = 0;
@@ -75,6 +77,7 @@ void read_settings() {
 uint64_t seed() { return control().seed; }
 bool fuses() { return control().fuses; }
 bool takes_few() { return control().takes_few; }
+Broken first_engine() { return control().broken; }
 uint64_t calls() { return control().calls; }
 
 double milliseconds_now() {

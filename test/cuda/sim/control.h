@@ -1,6 +1,7 @@
 // How the simulated device behaves, and the state of its errors. The environment variable NODE_CUDNN_SIMULATION says
-// "seed=3,bytes=1000000,fail=17,fuse=0,few=0": shuffle blocks and threads, a device of so many bytes, the 17th call
-// fails, cuDNN has nothing for fused convolutions, nothing for convolutions of fewer than four channels. With
+// "seed=3,bytes=1000000,fail=17,fuse=0,few=0,broken=1": shuffle blocks and threads, a device of so many bytes, the 17th
+// call fails, cuDNN has nothing for fused convolutions, nothing for convolutions of fewer than four channels, the first
+// of two engines fails when it is run (1) or waits for its stream, which no capture allows (2). With
 // "kernel=10,plan=100,conv2d_relu=130" the device's clock runs by itself no more: it moves on by so many microseconds
 // for each kernel of ours and each plan of cuDNN's, and for plans of the nodes that are named. It is read when the
 // devices are counted; another text than before stands for another process: errors and counters start again.
@@ -21,6 +22,8 @@ void read_settings();
 uint64_t seed();
 bool fuses();
 bool takes_few();
+enum class Broken : uint8_t { no, fails, waits };
+Broken first_engine();
 uint64_t calls();  // since the settings changed
 
 double milliseconds_now();  // on the device's clock

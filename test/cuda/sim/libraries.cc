@@ -111,6 +111,23 @@ class ReferencePlan final : public Plan {
   size_t hidden_;
 };
 
+// An engine that a library offers, and that does not keep what it promises.
+class BrokenPlan final : public Plan {
+ public:
+  BrokenPlan(std::unique_ptr<Plan> plan, simulation::Broken how) : plan_(std::move(plan)), how_(how) {}
+
+  void run(cudaStream_t stream, const Arguments& a) override {
+    if (how_ == simulation::Broken::fails) throw LibraryError("an engine of the simulation fails");
+    cudaStreamSynchronize(stream);
+    plan_->run(stream, a);
+  }
+  size_t workspace_bytes() const override { return plan_->workspace_bytes(); }
+
+ private:
+  std::unique_ptr<Plan> plan_;
+  simulation::Broken how_;
+};
+
 struct Operand {
   Format format;
   Shape shape;
@@ -253,18 +270,23 @@ class ReferenceLibraries final : public Libraries {
     return plan(std::move(node), {x, y, y}, {p.dtype, p.dtype, DType::uint8}, 2);
   }
 
-  std::unique_ptr<Plan> build(const Product& p, const Candidate&) override {
+  std::unique_ptr<Plan> build(const Product& p, const Candidate& candidate) override {
     Node node{std::string("linear") + suffix(p.pass), "", {}, {}, {}};
     const auto operands = operands_of(p.pass, {Format::plain, {p.n, p.in}}, {Format::plain, {p.out, p.in}},
                                       {Format::plain, {p.n, p.out}}, p.bias);
-    return plan(std::move(node), operands, stored_as(operands.size(), p.dtype, p.result));
+    auto made = plan(std::move(node), operands, stored_as(operands.size(), p.dtype, p.result));
+    const simulation::Broken how = simulation::first_engine();
+    if (how == simulation::Broken::no || candidate.name != first_name) return made;
+    return std::make_unique<BrokenPlan>(std::move(made), how);
   }
 
  private:
+  static constexpr const char* first_name = "reference";
+
   // As cuDNN has it: of sums in bfloat16 there is nothing but engines with atomics.
   static bool accumulates(const Convolution& c) { return c.statistics && c.dtype == DType::bfloat16; }
   static std::vector<Candidate> both(bool accumulates = false) {
-    return {{"reference", false, nullptr, accumulates}, {"reference again", false, nullptr, accumulates}};
+    return {{first_name, false, nullptr, accumulates}, {"reference again", false, nullptr, accumulates}};
   }
 
   const bool deterministic_;

@@ -1,0 +1,97 @@
+// How a choice among engines is made, by libraries that are played.
+#include "backend/cuda/engines.h"
+
+#include <gtest/gtest.h>
+
+#include "program/error.h"
+
+namespace node_cudnn::cuda {
+namespace {
+
+class NoPlan final : public Plan {
+ public:
+  void run(cudaStream_t, const Arguments&) override {}
+  size_t workspace_bytes() const override { return 0; }
+};
+
+// Offers one way for everything, and counts how often a plan was built.
+class CountingLibraries final : public Libraries {
+ public:
+  std::string versions() const override { return "counted"; }
+  std::vector<Candidate> candidates(const Convolution&) override { return {{"way", false, nullptr}}; }
+  std::vector<Candidate> candidates(const Normalization&) override { return {{"way", false, nullptr}}; }
+  std::vector<Candidate> candidates(const Pooling&) override { return {{"way", false, nullptr}}; }
+  std::vector<Candidate> candidates(const Product&) override { return {{"way", false, nullptr}}; }
+  std::unique_ptr<Plan> build(const Convolution&, const Candidate&) override { return count(); }
+  std::unique_ptr<Plan> build(const Normalization&, const Candidate&) override { return count(); }
+  std::unique_ptr<Plan> build(const Pooling&, const Candidate&) override { return count(); }
+  std::unique_ptr<Plan> build(const Product&, const Candidate&) override { return count(); }
+
+  int built = 0;
+
+ private:
+  std::unique_ptr<Plan> count() {
+    ++built;
+    return std::make_unique<NoPlan>();
+  }
+};
+
+class EqualProblems : public testing::Test {
+ protected:
+  static BackendOptions options() {
+    BackendOptions options;
+    options.measure_engines = false;
+    options.compiled_engines = CompiledEngines::always;
+    options.engine_cache = "/proc/nowhere";
+    return options;
+  }
+  CountingLibraries libraries_;
+  Cuda cuda_ = [this] {
+    Cuda cuda;
+    cuda.libraries = &libraries_;
+    return cuda;
+  }();
+  Engines engines_{cuda_, options()};
+};
+
+TEST_F(EqualProblems, ShareAPlan) {
+  const Product product{Pass::forward, DType::float32, DType::float32, 2, 3, 4, false, false};
+  Product other = product;
+  other.n = 5;
+  const auto plan = engines_.choose(product).plan;
+  EXPECT_EQ(engines_.choose(product).plan, plan);
+  EXPECT_NE(engines_.choose(other).plan, plan);
+  EXPECT_EQ(libraries_.built, 2);
+}
+
+TEST_F(EqualProblems, ShareAPlanInThePlaceOfAKernelOfOursAndEachCompletesIt) {
+  NoPlan own;
+  int completed = 0;
+  const auto complete = [&](std::shared_ptr<Plan> plan) {
+    ++completed;
+    return plan;
+  };
+  Normalization normalization{false, DType::float16, {2, 8, 4, 5}};
+  const auto plan = engines_.instead_of(own, normalization, complete).plan;
+  EXPECT_EQ(engines_.instead_of(own, normalization, complete).plan, plan);
+  EXPECT_EQ(libraries_.built, 1);
+  EXPECT_EQ(completed, 2);
+  normalization.epsilon = 1e-7f;
+  EXPECT_NE(engines_.instead_of(own, normalization, complete).plan, plan);
+}
+
+std::vector<Candidate> some(int precompiled, int compiled) {
+  std::vector<Candidate> candidates(static_cast<size_t>(compiled), {"compiled", true, nullptr});
+  candidates.resize(static_cast<size_t>(compiled + precompiled), {"precompiled", false, nullptr});
+  return candidates;
+}
+
+TEST(WorthTiming, ManyPrecompiledEnginesLeaveOutThoseThatCompileUnlessTheyAreAskedFor) {
+  EXPECT_EQ(worth_timing(some(8, 3), false).size(), 8u);
+  EXPECT_EQ(worth_timing(some(8, 3), true).size(), 10u);
+  EXPECT_EQ(worth_timing(some(7, 3), false).size(), 9u);
+  EXPECT_EQ(worth_timing(some(0, 1), false).size(), 1u);
+}
+
+}  // namespace
+}  // namespace node_cudnn::cuda
