@@ -13,7 +13,7 @@ import { defineCommand } from './command.ts';
 import { ampOption, auxOption, deviceOptions, jsonOption, withDevice, workersOption } from './common.ts';
 import { layerTable, opTable } from './layers.ts';
 import { type BenchResult, bench, Stepper } from './measure.ts';
-import { compareWithPyTorch, describeComparison } from './peer.ts';
+import { compareWithPyTorch, describeComparison, type Peer } from './peer.ts';
 import type { Spread } from './statistics.ts';
 import type { TrainingProgramOptions } from './training-program.ts';
 
@@ -47,9 +47,9 @@ export const command = defineCommand({
     ...workersOption,
     peer: {
       type: 'text',
-      choices: ['pytorch'],
+      choices: ['pytorch', 'pytorch-eager'],
       value: 'NAME',
-      description: 'compare with pytorch, in turns (in the repository only)',
+      description: 'compare with pytorch, eager and compiled, in turns (in the repository only)',
     },
     'peer-device': { type: 'text', value: 'NAME', description: '--peer: where it computes (default: as --device)' },
     patience: {
@@ -107,6 +107,8 @@ export const command = defineCommand({
     const inTurns = values.data !== undefined || values.peer !== undefined;
     if (inTurns && (values.html ?? values.trace) !== undefined)
       throw new UsageError('--html and --trace go without --peer and --data');
+    if (values.data !== undefined && values.peer === 'pytorch-eager')
+      throw new UsageError('--data reads beside --peer pytorch; nothing is compiled there');
     if (inTurns && options.auxLogits) throw new UsageError('--peer and --data time networks without --aux-logits');
     const steps = values.steps ?? (inTurns ? 20 : 100);
     const { device, threads, tf32, deterministic, unfused = false } = values;
@@ -122,7 +124,8 @@ export const command = defineCommand({
     if (values.serve) return withDevice(values, (device) => serve(device, { ...options, fuse: !unfused }));
     if (values.peer !== undefined) {
       const { python, rounds = 5, record, patience } = values;
-      const turns = { steps, rounds, python, record, patience, unfused, peerDevice: values['peer-device'] };
+      const peers = { peer: values.peer as Peer, python, patience, peerDevice: values['peer-device'] };
+      const turns = { ...peers, steps, rounds, record, unfused };
       const comparison = await compareWithPyTorch({ ...options, ...machine, ...turns }, output);
       return output.answer(comparison, () => describeComparison(comparison));
     }

@@ -14,9 +14,13 @@ import { type BenchResult, bench } from './measure.ts';
 import { type Spread, spread } from './statistics.ts';
 import type { TrainingProgramOptions } from './training-program.ts';
 
+/** Eager and compiled, or eager alone. */
+export type Peer = 'pytorch' | 'pytorch-eager';
+
 export interface PeerOptions extends TrainingProgramOptions, DeviceChoice {
   readonly steps: number;
   readonly rounds: number;
+  readonly peer: Peer;
   readonly python?: string | undefined;
   readonly record?: string | undefined;
   /** Where PyTorch computes. Default: as `device`. */
@@ -108,7 +112,8 @@ interface Contest {
 async function compete(options: PeerOptions, script: string, threads: number, output: Output): Promise<Contest> {
   const contestants: Contestant[] = [];
   const absent: Record<string, string> = {};
-  output.line('starting node-cudnn, PyTorch eager and torch.compile; compiling takes a while');
+  const compiles = options.peer === 'pytorch';
+  output.line(`starting node-cudnn, PyTorch eager${compiles ? ' and torch.compile; compiling takes a while' : ''}`);
   try {
     for (const { name, command, args } of entrants(options, script, threads)) {
       try {
@@ -142,7 +147,7 @@ interface Entrant {
 }
 
 function entrants(options: PeerOptions, script: string, threads: number): Entrant[] {
-  const { model, batchSize, imageSize, ampDtype, device = 'cpu', peerDevice = device, unfused } = options;
+  const { model, batchSize, imageSize, ampDtype, device = 'cpu', peer, peerDevice = device, unfused } = options;
   const common = ['--model', model, '--batch-size', String(batchSize), '--image-size', String(imageSize)];
   const switches = (['tf32', 'deterministic'] as const).filter((name) => options[name]).map((name) => `--${name}`);
   const flags = [...common, '--amp-dtype', ampDtype, '--threads', String(threads), ...switches];
@@ -150,7 +155,8 @@ function entrants(options: PeerOptions, script: string, threads: number): Entran
   const engines = options['compiled-engines'];
   if (engines !== undefined) program.push('--compiled-engines', engines);
   const own = { name: 'node-cudnn', command: process.execPath, args: program };
-  const peers = ['eager', 'compile'].map((variant) => ({
+  const variants = peer === 'pytorch' ? ['eager', 'compile'] : ['eager'];
+  const peers = variants.map((variant) => ({
     name: `pytorch ${variant}`,
     command: options.python ?? defaultPython(),
     args: [script, ...flags, '--device', peerDevice, '--variant', variant],

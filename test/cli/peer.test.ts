@@ -64,6 +64,16 @@ describe('bench --peer', () => {
     expect(result).toMatchObject(JSON.parse(await readFile(join(record, file), 'utf8')) as object);
   }, 120_000);
 
+  it('compiles nothing where only the eager one is asked for', async () => {
+    const python = await standIn('eager', '');
+    const record = join(folder, 'eager-record');
+    const places = ['--python', python.file, '--record', record];
+    const result = await json<Comparison>('bench', '--peer', 'pytorch-eager', ...flags, ...places);
+    expect((await python.told()).trim()).toMatch(/^[^\n]*--variant eager$/);
+    expect(Object.keys(result.stepMs)).toEqual(['node-cudnn', 'pytorch eager']);
+    expect(result.absent).toEqual({});
+  }, 120_000);
+
   it('says what each of them lacked where no PyTorch starts', async () => {
     const python = await standIn('broken', 'process.exit(1);');
     const { code, stderr } = await cli('bench', '--peer', 'pytorch', ...flags, '--python', python.file);

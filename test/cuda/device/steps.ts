@@ -1,7 +1,8 @@
 // Training steps on a device, fused and node by node, in turns with PyTorch's, and what the device can do at best:
 //   npx tsx test/cuda/device/steps.ts cuda:0 FOLDER [--seconds 300] [--python FILE] [--rehearse]
-// The most telling first, as many as the time allows. FOLDER/steps.json and FOLDER/steps.md hold what was measured so
-// far; the exit status says whether any failed. --rehearse takes tiny ones, with PyTorch on the CPU.
+// The most telling first, as many as the time allows: a few beside eager PyTorch, which starts at once, then all of them
+// beside what its compiler makes as well. FOLDER/steps.json and FOLDER/steps.md hold what was measured so far; the exit
+// status says whether any failed. --rehearse takes tiny ones, with PyTorch on the CPU.
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -9,7 +10,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import type { BenchResult } from '../../../lib/cli/measure.ts';
-import type { Comparison } from '../../../lib/cli/peer.ts';
+import type { Comparison, Peer } from '../../../lib/cli/peer.ts';
 import { modelDefaults } from '../../../lib/models/index.ts';
 
 const { values, positionals } = parseArgs({
@@ -32,12 +33,15 @@ interface Step {
   readonly imageSize?: number;
 }
 
-const steps: readonly Step[] = [
+const first: readonly Step[] = [
   { model: 'resnet50', dtype: 'float16', batchSize: 256 },
   { model: 'resnet50', dtype: 'bfloat16', batchSize: 256 },
   { model: 'cifar-resnet20', dtype: 'bfloat16', batchSize: 128 },
-  { model: 'cifar-resnet20', dtype: 'bfloat16', batchSize: 1024 },
   { model: 'inception-v2', dtype: 'bfloat16', batchSize: 256 },
+];
+const steps: readonly Step[] = [
+  ...first,
+  { model: 'cifar-resnet20', dtype: 'bfloat16', batchSize: 1024 },
   { model: 'resnet50', dtype: 'bfloat16', batchSize: 50 },
   { model: 'resnet50', dtype: 'float16', batchSize: 50 },
   { model: 'resnet152-v2', dtype: 'bfloat16', batchSize: 64 },
@@ -51,8 +55,9 @@ const rehearsed: readonly Step[] = [
   { model: 'cifar-resnet20', dtype: 'bfloat16', batchSize: 2, imageSize: 8 },
 ];
 
-/** Seconds that one step may take, PyTorch's compilation included; for less it is not begun. */
-const [most, least] = [160, 20];
+/** Seconds that one step may take, PyTorch's compilation included; for less than `least` it is not begun. */
+const most: Readonly<Record<Peer | 'none', number>> = { pytorch: 160, 'pytorch-eager': 70, none: 70 };
+const least = 20;
 /** Seconds that PyTorch may take to be ready, each time. */
 const patience = 110;
 const deadline = Date.now() + 1000 * Number(values.seconds);
@@ -101,12 +106,13 @@ function askPyTorch(): { version?: string; missing?: string } {
 const turns = rehearse ? ['--steps', 10, '--rounds', 1] : ['--steps', 10, '--rounds', 5];
 
 /** In turns with PyTorch; what the record holds counts, also where it was cut short. */
-async function contest(flags: readonly (string | number)[], seconds: number): Promise<Measured> {
+async function contest(flags: readonly (string | number)[], peer: Peer, seconds: number): Promise<Measured> {
   const record = join(folder, 'contest');
   rmSync(record, { recursive: true, force: true });
-  const peer = ['--peer', 'pytorch', '--python', python, '--patience', patience];
+  const beside = ['--peer', peer, '--python', python, '--patience', patience];
   const places = ['--record', record, ...(rehearse ? ['--peer-device', 'cpu'] : [])];
-  const { result } = await bench([...flags, ...turns, '--unfused', ...peer, ...places], seconds);
+  const unfused = peer === 'pytorch' ? ['--unfused'] : [];
+  const { result } = await bench([...flags, ...turns, ...unfused, ...beside, ...places], seconds);
   mkdirSync(record, { recursive: true });
   const [file] = readdirSync(record);
   if (file === undefined) return { result };
@@ -125,13 +131,14 @@ async function alone(flags: readonly (string | number)[], seconds: number): Prom
   return { ...rest, stepMs: { 'node-cudnn': stepMs, 'node-cudnn unfused': unfused.stepMs }, result };
 }
 
-async function measure(step: Step, withPyTorch: boolean): Promise<Row> {
+async function measure(step: Step, peer: Peer | 'none'): Promise<Row> {
   const { model, dtype, batchSize, imageSize = modelDefaults(model).imageSize } = step;
   const left = (deadline - Date.now()) / 1000;
   if (left < least) return { ...step, result: 'no time left', seconds: 0 };
   const begin = Date.now();
   const flags = ['--model', model, '--amp-dtype', dtype, '--batch-size', batchSize, '--image-size', imageSize];
-  const measured = await (withPyTorch ? contest : alone)(flags, Math.min(most, left));
+  const seconds = Math.min(most[peer], left);
+  const measured = await (peer === 'none' ? alone(flags, seconds) : contest(flags, peer, seconds));
   return { ...measured, ...step, imageSize, seconds: (Date.now() - begin) / 1000 };
 }
 
@@ -161,17 +168,28 @@ function summary(rows: readonly Row[], pytorch: string): string {
   ].join('\n');
 }
 
+/** In the order of their worth. */
+function turnsOf(withPyTorch: boolean): (readonly [Step, Peer | 'none'])[] {
+  const all = rehearse ? rehearsed : steps;
+  if (!withPyTorch) return all.map((step) => [step, 'none'] as const);
+  const eager = rehearse ? rehearsed.slice(0, 1) : first;
+  const early = eager.map((step) => [step, 'pytorch-eager'] as const);
+  return [...early, ...all.map((step) => [step, 'pytorch'] as const)];
+}
+
 const { version, missing } = askPyTorch();
 const pytorch = version ?? `not run (${missing})`;
-const rows: Row[] = [];
+/** A step's latest row that has figures. */
+const rows = new Map<Step, Row>();
 mkdirSync(folder, { recursive: true });
-for (const step of rehearse ? rehearsed : steps) {
-  const row = await measure(step, version !== undefined);
-  rows.push(row);
+for (const [step, peer] of turnsOf(version !== undefined)) {
+  const row = await measure(step, peer);
+  if (row.stepMs || !rows.get(step)?.stepMs) rows.set(step, row);
   if (row.result.startsWith('failed')) process.exitCode = 1;
   const { model, dtype, batchSize, result, seconds } = row;
-  console.log(`${model} ${dtype} ${batchSize}: ${result} (${seconds.toFixed(0)} s)`);
-  writeFileSync(join(folder, 'steps.json'), JSON.stringify({ device, rehearsal: rehearse, pytorch, steps: rows }));
-  writeFileSync(join(folder, 'steps.md'), summary(rows, pytorch));
+  console.log(`${model} ${dtype} ${batchSize}, ${peer}: ${result} (${seconds.toFixed(0)} s)`);
+  const measured = [...rows.values()];
+  writeFileSync(join(folder, 'steps.json'), JSON.stringify({ device, rehearsal: rehearse, pytorch, steps: measured }));
+  writeFileSync(join(folder, 'steps.md'), summary(measured, pytorch));
 }
-if (!rows.some(({ result }) => result === 'measured')) process.exitCode = 1;
+if (![...rows.values()].some(({ result }) => result === 'measured')) process.exitCode = 1;
