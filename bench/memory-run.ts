@@ -17,7 +17,7 @@ export interface MemoryResult {
   readonly imageSize: number;
   /** Parameters, their momentum, running statistics and two batches of pictures. */
   readonly stateBytes: number;
-  /** Of the step, before it is compiled: temporaries and workspace. */
+  /** Of the step, before it is compiled: temporaries, workspaces among them. */
   readonly plannedBytes: number;
   /** What the device took for the step. */
   readonly heldBytes: number;

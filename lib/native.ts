@@ -65,7 +65,6 @@ export interface NativePlan {
   readonly arenaBytes: number;
   /** The most bytes live at one time: no plan can be smaller. */
   readonly lowerBoundBytes: number;
-  readonly workspaceBytes: number;
 }
 
 export interface NativeProgram {

@@ -23,11 +23,10 @@ export interface PlanRow {
 
 export interface Plan {
   readonly rows: readonly PlanRow[];
-  /** Of all temporaries. */
+  /** Of all temporaries, and of what kernels need for themselves while they run. */
   readonly arenaBytes: number;
   /** The most bytes that are alive at one time: no plan can be smaller. */
   readonly lowerBoundBytes: number;
-  readonly workspaceBytes: number;
 }
 
 export interface ProfileRow extends PlanRow {
@@ -35,7 +34,7 @@ export interface ProfileRow extends PlanRow {
 }
 
 export function planOf(graph: Graph, plan: NativePlan): Plan {
-  const { arenaBytes, lowerBoundBytes, workspaceBytes } = plan;
+  const { arenaBytes, lowerBoundBytes } = plan;
   const rows = plan.nodes.map(({ node: index, implementation, workspaceBytes: workspace }): PlanRow => {
     const node = graph.nodes[index] as Node;
     const { op, path } = node;
@@ -54,7 +53,7 @@ export function planOf(graph: Graph, plan: NativePlan): Plan {
       multiplyAdds: multiplyAdds(node),
     };
   });
-  return { rows, arenaBytes, lowerBoundBytes, workspaceBytes };
+  return { rows, arenaBytes, lowerBoundBytes };
 }
 
 function traffic({ inputs, outputs }: Node, { bytes, wholes }: NativePlan): number {
@@ -63,13 +62,13 @@ function traffic({ inputs, outputs }: Node, { bytes, wholes }: NativePlan): numb
   return [...ids].reduce((sum, id) => sum + moved(id), 0);
 }
 
-export function planText({ rows, arenaBytes, lowerBoundBytes, workspaceBytes }: Plan): string {
+export function planText({ rows, arenaBytes, lowerBoundBytes }: Plan): string {
   const header = ['op', 'layer', 'shapes', 'dtype', 'kernel', 'bytes', 'offset'];
   const cells = rows.map((row) => {
     return [row.op, row.path, row.shapes, row.dtype, row.implementation, row.bytes, row.offset ?? ''];
   });
   const arena = `${bytesText(arenaBytes)} arena (lower bound ${bytesText(lowerBoundBytes)})`;
-  const total = `${rows.length} nodes, ${arena}, ${bytesText(workspaceBytes)} workspace`;
+  const total = `${rows.length} nodes, ${arena}`;
   return [table(header, cells), ...rows.filter(isSlow).map(warning), total].join('\n');
 }
 

@@ -193,7 +193,7 @@ export async function planMemory(graph: Graph, options: CompileOptions): Promise
   const plan = await device.plan(native, state.handle);
   const unknown = plan.availableBytes >= 2 ** 63;
   return {
-    bytes: plan.arenaBytes + plan.workspaceBytes,
+    bytes: plan.arenaBytes,
     availableBytes: unknown ? Number.POSITIVE_INFINITY : plan.availableBytes,
   };
 }

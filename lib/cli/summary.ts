@@ -54,11 +54,11 @@ export const command = defineCommand({
     };
     const summary = await withDevice(values, async (device) => {
       const { module, program, state } = await trainingProgram(device, options);
-      const { arenaBytes, workspaceBytes } = program.plan;
+      const { arenaBytes } = program.plan;
       program.close();
       state.close();
       const shape = [options.batchSize, inChannels, options.imageSize, options.imageSize];
-      return { ...summarise(module, shape), plannedBytes: arenaBytes + workspaceBytes };
+      return { ...summarise(module, shape), plannedBytes: arenaBytes };
     });
     const { parameters, buffers, multiplyAdds, activationBytes, plannedBytes, layers, endPoints } = summary;
     output.answer({ parameters, buffers, multiplyAdds, activationBytes, plannedBytes, layers, endPoints }, () =>

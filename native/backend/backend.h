@@ -23,7 +23,7 @@ namespace node_cudnn {
 struct Arguments {
   void* const* inputs;
   void* const* outputs;
-  void* workspace;  // shared by all kernels of a program; content does not survive a kernel
+  void* workspace;  // the kernel's own while it runs; before and after, other values of the step lie there
 };
 
 class Kernel {

@@ -62,7 +62,6 @@ Napi::Object describe(Napi::Env env, const Plan& plan) {
   object.Set("wholes", to_array(env, plan.wholes, number));
   object.Set("arenaBytes", number(plan.arena_bytes));
   object.Set("lowerBoundBytes", number(plan.lower_bound_bytes));
-  object.Set("workspaceBytes", number(plan.workspace_bytes));
   return object;
 }
 

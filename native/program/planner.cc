@@ -57,10 +57,15 @@ class Planner {
       if (lives_[i].start == 0) house(i);
     }
     for (size_t i = 0; i < nodes_.size(); ++i) house_outputs(nodes_[i], static_cast<int>(i) + 1);
+    const size_t workspaces = tenants_.size();
+    for (size_t i = 0; i < nodes_.size(); ++i) house_workspace(nodes_[i], static_cast<int>(i) + 1);
     ArenaPlan plan;
     plan.arena_bytes = place();
     plan.lower_bound_bytes = most_live();
     for (size_t i = 0; i < values_.size(); ++i) plan.offsets.push_back(offset_of(i));
+    auto workspace = tenants_.begin() + static_cast<std::ptrdiff_t>(workspaces);
+    for (const ArenaNode& node : nodes_)
+      plan.workspaces.push_back(node.workspace_bytes > 0 ? static_cast<int64_t>((workspace++)->offset) : never);
     return plan;
   }
 
@@ -68,6 +73,10 @@ class Planner {
   void house(size_t value) {
     tenant_of_[value] = static_cast<int>(tenants_.size());
     tenants_.push_back({align(values_[value].bytes), lives_[value]});
+  }
+
+  void house_workspace(const ArenaNode& node, int time) {
+    if (node.workspace_bytes > 0) tenants_.push_back({align(node.workspace_bytes), {time, time}});
   }
 
   int64_t offset_of(size_t value) const {

@@ -1,7 +1,8 @@
-// Lays the values of one step out in an arena. Pure: it knows sizes and lifetimes, not devices.
+// Lays the values of one step, and what its kernels need for themselves, out in an arena. Pure: it knows sizes and
+// lifetimes, not devices.
 //
 // Time 0 is before the step, when the inputs are written; node i runs at time i + 1. A value lives from the time at
-// which it is written until its last reader has run, or to the end where it is kept.
+// which it is written until its last reader has run, or to the end where it is kept; a workspace while its node runs.
 #pragma once
 
 #include <cstdint>
@@ -25,10 +26,12 @@ struct ArenaNode {
   std::vector<int> inputs;
   std::vector<int> outputs;
   std::vector<std::pair<int, int>> in_place;  // (position in outputs, position in inputs) that may share an address
+  size_t workspace_bytes = 0;
 };
 
 struct ArenaPlan {
-  std::vector<int64_t> offsets;  // by value; -1 where it does not live in the arena
+  std::vector<int64_t> offsets;     // by value; -1 where it does not live in the arena
+  std::vector<int64_t> workspaces;  // by node; -1 where it needs none
   size_t arena_bytes = 0;
   size_t lower_bound_bytes = 0;  // the most bytes live at one time
 };

@@ -61,7 +61,7 @@ Plan Program::plan(Device& device, Graph graph, const State& state) {
 void Program::build(const State& state) {
   std::vector<Prepared> prepared = prepare();
   lay_out(prepared);
-  memory_ = device_.allocate(plan_.arena_bytes + plan_.workspace_bytes, "the program");
+  memory_ = device_.allocate(plan_.arena_bytes, "the program");
   connect(std::move(prepared), state);
   guarded([&] { replay_ = device_.backend().capture([this] { launch(); }); });
 }
@@ -78,7 +78,6 @@ std::vector<Prepared> Program::prepare() {
       rethrow(&node, ErrorCode::graph);
     }
     plan_.nodes.push_back({index, all.back().implementation, all.back().workspace_bytes});
-    plan_.workspace_bytes = std::max(plan_.workspace_bytes, all.back().workspace_bytes);
   }
   return all;
 }
@@ -94,10 +93,11 @@ void Program::lay_out(const std::vector<Prepared>& prepared) {
   std::vector<ArenaNode> nodes;
   for (size_t i = 0; i < prepared.size(); ++i) {
     const Node& node = graph_.nodes[static_cast<size_t>(plan_.nodes[i].node)];
-    nodes.push_back({node.inputs, node.outputs, prepared[i].in_place});
+    nodes.push_back({node.inputs, node.outputs, prepared[i].in_place, prepared[i].workspace_bytes});
   }
   ArenaPlan arena = plan_arena(values, nodes);
   plan_.offsets = std::move(arena.offsets);
+  plan_.workspaces = std::move(arena.workspaces);
   plan_.arena_bytes = arena.arena_bytes;
   plan_.lower_bound_bytes = arena.lower_bound_bytes;
 }
@@ -114,8 +114,7 @@ void Program::connect(std::vector<Prepared> prepared, const State& state) {
     if (value.storage == Storage::variable) {
       addresses_.push_back(state.address(static_cast<size_t>(value.variable)));
     } else {
-      int64_t offset = plan_.offsets[i];
-      addresses_.push_back(offset < 0 ? nullptr : memory_->at(static_cast<size_t>(offset)));
+      addresses_.push_back(in_arena(plan_.offsets[i]));
     }
   }
   auto addresses_of = [this](const std::vector<int>& values) {
@@ -125,8 +124,13 @@ void Program::connect(std::vector<Prepared> prepared, const State& state) {
   };
   for (size_t i = 0; i < prepared.size(); ++i) {
     const Node& node = graph_.nodes[static_cast<size_t>(plan_.nodes[i].node)];
-    steps_.push_back({&node, std::move(prepared[i].kernel), addresses_of(node.inputs), addresses_of(node.outputs)});
+    steps_.push_back({&node, std::move(prepared[i].kernel), addresses_of(node.inputs), addresses_of(node.outputs),
+                      in_arena(plan_.workspaces[i])});
   }
+}
+
+void* Program::in_arena(int64_t offset) const {
+  return offset < 0 ? nullptr : memory_->at(static_cast<size_t>(offset));
 }
 
 void Program::write_inputs(size_t step, const std::vector<const std::byte*>& inputs) {
@@ -142,7 +146,7 @@ void Program::launch() {
 
 void Program::launch(Step& step) {
   running_ = step.node;
-  step.kernel->run({step.inputs.data(), step.outputs.data(), memory_->at(plan_.arena_bytes)});
+  step.kernel->run({step.inputs.data(), step.outputs.data(), step.workspace});
   running_ = nullptr;
 }
 

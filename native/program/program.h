@@ -17,13 +17,13 @@ struct Plan {
     std::string implementation;
     size_t workspace_bytes = 0;
   };
-  std::vector<PlannedNode> nodes;  // in execution order, without dead nodes
-  std::vector<int64_t> offsets;    // by value; -1 where it does not live in the arena
-  std::vector<size_t> bytes;       // by value
-  std::vector<int> wholes;         // by value: the one inside which it lies; -1: none
+  std::vector<PlannedNode> nodes;   // in execution order, without dead nodes
+  std::vector<int64_t> offsets;     // by value; -1 where it does not live in the arena
+  std::vector<int64_t> workspaces;  // by planned node: offsets; -1 where it needs none
+  std::vector<size_t> bytes;        // by value
+  std::vector<int> wholes;          // by value: the one inside which it lies; -1: none
   size_t arena_bytes = 0;
   size_t lower_bound_bytes = 0;
-  size_t workspace_bytes = 0;
 };
 
 // Everything but graph() and plan() is called on the device's thread. An error of a step leaves the program usable;
@@ -54,6 +54,7 @@ class Program : public Resource {
     std::unique_ptr<Kernel> kernel;
     std::vector<void*> inputs;
     std::vector<void*> outputs;
+    void* workspace;
   };
 
   Program(Device& device, Graph graph, const State& state);
@@ -62,6 +63,7 @@ class Program : public Resource {
   void lay_out(const std::vector<Prepared>& prepared);
   size_t whole_offset(const Value& part) const;
   void connect(std::vector<Prepared> prepared, const State& state);
+  void* in_arena(int64_t offset) const;
   void write_inputs(size_t step, const std::vector<const std::byte*>& inputs);
   void launch();
   void launch(Step& step);
@@ -73,7 +75,7 @@ class Program : public Resource {
   Graph graph_;
   Plan plan_;
   std::shared_ptr<Memory> state_memory_;
-  std::unique_ptr<Memory> memory_;  // the arena, then the workspace
+  std::unique_ptr<Memory> memory_;  // the arena
   std::vector<void*> addresses_;    // by value
   std::vector<size_t> inputs_;      // the input values
   std::vector<Step> steps_;

@@ -27,10 +27,7 @@ it('takes its memory in four blocks before the first step, and says how much', a
   const started = await start(device);
   const { program, state } = started;
   const variables = state.names.map((name) => state.spec(name).shape.reduce((product, size) => product * size, 4));
-  const planned = [
-    variables.reduce((sum, bytes) => sum + Math.ceil(bytes / 256) * 256, 0),
-    program.plan.arenaBytes + program.plan.workspaceBytes,
-  ];
+  const planned = [variables.reduce((sum, bytes) => sum + Math.ceil(bytes / 256) * 256, 0), program.plan.arenaBytes];
   const blocks = blocksOf(await lines());
   expect(blocks).toEqual([...own, ...planned]);
   expect(blocks.length).toBe(4);

@@ -37,10 +37,15 @@ class Simulation {
     for (size_t i = 0; i < step_.values.size(); ++i) {
       if (step_.values[i].input && step_.values[i].in_arena) write(static_cast<int>(i));
     }
-    for (const ArenaNode& node : step_.nodes) {
+    ASSERT_EQ(plan_.workspaces.size(), step_.nodes.size());
+    for (size_t i = 0; i < step_.nodes.size(); ++i) {
+      const ArenaNode& node = step_.nodes[i];
+      ASSERT_NO_FATAL_FAILURE(scribble(node, plan_.workspaces[i]));
       for (int input : node.inputs) expect_intact(input);
       for (int output : node.outputs) expect_apart_from_inputs(node, output);
       for (int output : node.outputs) write(output);
+      for (int output : node.outputs) expect_intact(output);
+      ASSERT_NO_FATAL_FAILURE(scribble(node, plan_.workspaces[i]));
       for (int output : node.outputs) expect_intact(output);
     }
     for (size_t i = 0; i < step_.values.size(); ++i) {
@@ -54,6 +59,18 @@ class Simulation {
     size_t first = static_cast<size_t>(offset) / alignment;
     return {first, first + units(step_.values[static_cast<size_t>(value)].bytes)};
   }
+  static constexpr int workspace = -2;
+
+  // A kernel may use its workspace before it has read all inputs, and after it has written outputs.
+  void scribble(const ArenaNode& node, int64_t offset) {
+    ASSERT_EQ(offset < 0, node.workspace_bytes == 0);
+    if (offset < 0) return;
+    const auto first = static_cast<size_t>(offset) / alignment, last = first + units(node.workspace_bytes);
+    ASSERT_EQ(offset % static_cast<int64_t>(alignment), 0);
+    ASSERT_LE(last, cells_.size());
+    std::fill(cells_.begin() + static_cast<long>(first), cells_.begin() + static_cast<long>(last), workspace);
+  }
+
   bool placed(int value) const { return step_.values[static_cast<size_t>(value)].in_arena; }
 
   void write(int value) {
@@ -124,6 +141,7 @@ size_t most_wanted(const Step& step, const ArenaPlan& plan) {
     }
     size_t sum = 0;
     for (auto [offset, bytes] : wanted) sum += bytes;
+    if (t > 0 && t < end) sum += align(step.nodes[static_cast<size_t>(t) - 1].workspace_bytes);
     most = std::max(most, sum);
   }
   return most;
@@ -220,6 +238,16 @@ TEST(Planner, VariablesAndValuesOfDeadNodesAreNotInTheArena) {
   EXPECT_EQ(plan.offsets[static_cast<size_t>(weight)], -1);
   EXPECT_EQ(plan.offsets[static_cast<size_t>(unwritten)], -1);
   EXPECT_EQ(plan.arena_bytes, 256u);
+}
+
+TEST(Planner, AWorkspaceLiesWhereNothingIsAliveYet) {
+  Step step;
+  int x = step.add(256, true), y = step.add(256), z = step.add(1024);
+  step.nodes = {{{x}, {y}, {}, 512}, {{y}, {z}, {}}};
+  step.values[2].keep = true;
+  ArenaPlan plan = plan_arena(step.values, step.nodes);
+  EXPECT_EQ(plan.workspaces[1], -1);
+  EXPECT_EQ(plan.arena_bytes, 1280u);
 }
 
 TEST(Planner, NothingNeedsNothing) {

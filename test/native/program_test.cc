@@ -94,8 +94,8 @@ TEST_F(ProgramTest, PlansWithoutDeadNodesAndInPlace) {
   ASSERT_EQ(plan.nodes.size(), 3u);
   EXPECT_EQ(plan.nodes[2].node, 3);
   EXPECT_EQ(plan.offsets, (std::vector<int64_t>{0, -1, -1, 0, 0, -1}));
+  EXPECT_EQ(plan.workspaces, (std::vector<int64_t>{-1, -1, -1}));
   EXPECT_EQ(plan.arena_bytes, 256u);
-  EXPECT_EQ(plan.workspace_bytes, 0u);
 }
 
 TEST_F(ProgramTest, AStepAllocatesNothing) {
@@ -123,12 +123,15 @@ TEST_F(ProgramTest, APlanIsWhatCompileLaysOutAndTakesNoMemory) {
   auto program = compile("scratch");
   EXPECT_EQ(plan.offsets, program->plan().offsets);
   EXPECT_EQ(plan.arena_bytes, program->plan().arena_bytes);
-  EXPECT_EQ(plan.workspace_bytes, program->plan().workspace_bytes);
+  EXPECT_EQ(plan.workspaces, program->plan().workspaces);
 }
 
-TEST_F(ProgramTest, WorkspaceLiesBehindTheArena) {
+TEST_F(ProgramTest, AWorkspaceLiesInTheArena) {
   auto program = compile("scratch");
-  EXPECT_EQ(program->plan().workspace_bytes, 1000u);
+  const Plan& plan = program->plan();
+  EXPECT_EQ(plan.workspaces, (std::vector<int64_t>{-1, -1, 256}));
+  EXPECT_EQ(plan.nodes[2].workspace_bytes, 1000u);
+  EXPECT_EQ(plan.arena_bytes, 1280u);
   run(*program, 1, {1, 2, 3, 4});
   EXPECT_EQ(fetch(*program, 4), (Floats{1, 2, 3, 4}));
   EXPECT_EQ(fetch(*program, 2), (Floats{1, 2, 3, 4}));

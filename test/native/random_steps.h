@@ -53,6 +53,7 @@ inline Step arbitrary_step(Random& random) {
     for (size_t n = random.below(4); n-- > 0 && !node.inputs.empty();) {
       node.in_place.emplace_back(random.below(node.outputs.size()), random.below(node.inputs.size()));
     }
+    if (random.chance(0.3)) node.workspace_bytes = size();
     step.nodes.push_back(node);
   }
   for (ArenaValue& value : step.values) value.keep = random.chance(0.1);

@@ -1,6 +1,6 @@
 // Runs one case on one device, in memory that was dirtied before.
-import { elements, Graph, type HostArray, hostArrayOf, typeOf, type Value } from '../../lib/graph/index.ts';
-import { compile, type Device, type Program, variablesOf } from '../../lib/program.ts';
+import { Graph, type HostArray, hostArrayOf, typeOf, type Value } from '../../lib/graph/index.ts';
+import { compile, type Device, type Program, planMemory, variablesOf } from '../../lib/program.ts';
 import { type Dtype, emitCase, type Numbers, type OpCase } from './operands.ts';
 
 export interface Result {
@@ -22,12 +22,12 @@ export async function runCase(
   [other, numbers]: readonly [Numbers, Numbers],
   memory: Memory,
 ): Promise<Result> {
-  const graph = new Graph({ dtype: dtype === 'float64' ? 'float64' : 'float32', training: true });
-  const bytes = poisonBytes(opCase);
+  const graph = emptyGraph(dtype);
+  const bytes = memory === 'poisoned' ? await neededBytes(device, opCase, dtype) : 0;
   if (memory === 'poisoned') poison(graph, bytes);
   const { inputs, outputs } = emitCase(graph, opCase, dtype);
   const state = await device.createState(variablesOf(graph));
-  const temporaries = Object.keys(outputs).filter((name) => outputs[name]?.storage === 'temporary');
+  const temporaries = temporariesOf(outputs);
   const keep = memory === 'poisoned' ? ['poison', ...Object.keys(inputs), ...temporaries] : temporaries;
   const program = await compile(graph, { device, state, keep, fuse: false });
   try {
@@ -57,13 +57,29 @@ function toHost(value: Value, numbers: Float64Array): HostArray {
   return hostArrayOf(value.dtype).from(numbers);
 }
 
-/** Enough for all outputs of the case, each with room for alignment. */
-function poisonBytes({ nodes }: OpCase): number {
-  const outputs = nodes.flatMap((node) => Object.values(node.outputs));
-  return outputs.reduce((sum, { shape }) => sum + 8 * elements(shape) + 256, 0);
+function emptyGraph(dtype: Dtype): Graph {
+  return new Graph({ dtype: dtype === 'float64' ? 'float64' : 'float32', training: true });
 }
 
-/** A value of NaN that is dead when the case begins: the planner gives its place to the outputs. */
+function temporariesOf(outputs: Readonly<Record<string, Value>>): string[] {
+  return Object.keys(outputs).filter((name) => outputs[name]?.storage === 'temporary');
+}
+
+/** Room for all that the case reads and writes, and for what its kernels need. */
+async function neededBytes(device: Device, opCase: OpCase, dtype: Dtype): Promise<number> {
+  const graph = emptyGraph(dtype);
+  const { inputs, outputs } = emitCase(graph, opCase, dtype);
+  const state = await device.createState(variablesOf(graph));
+  try {
+    const keep = [...Object.keys(inputs), ...temporariesOf(outputs)];
+    const { bytes } = await planMemory(graph, { device, state, keep, fuse: false });
+    return Math.max(bytes, 4); // where all are variables, there is nothing to poison
+  } finally {
+    state.close();
+  }
+}
+
+/** A value of NaN that is dead when the case begins: the planner gives its place to outputs and workspaces. */
 function poison(graph: Graph, bytes: number): void {
   const type = { shape: [Math.ceil(bytes / 4), 1], dtype: graph.dtype, format: 'plain' } as const;
   const [nan] = graph.emit('fill', [], [type], { value: Number.NaN }) as [Value];
