@@ -1,5 +1,5 @@
 // Convolution that normalises and rectifies its input as it reads it: no pass is spent on that, and without a residual nothing
-// is stored. Only fuse() emits it, in training in float16.
+// is stored. Only fuse() emits it, in training in half precision.
 import {
   defineOp,
   type Folding,
@@ -17,12 +17,12 @@ import { multiplyAdds } from './conv.ts';
 
 /**
  * batch_norm_summed_relu -> conv2d_statistics, found from the latter, with the gradient of its weight, which reads the same.
- * cuDNN has the gradient in float16 alone.
+ * cuDNN has that gradient in float16 alone; in bfloat16 a pass makes what it reads, backward, and it is not kept till then.
  */
 function normConv(conv: Node): readonly Folding[] | undefined {
   const [activated, w] = conv.op === 'conv2d_statistics' ? conv.inputs : [];
   const norm = producedBy(activated, 'batch_norm_summed_relu');
-  if (!activated || !w || !norm || activated.dtype !== 'float16' || conv.attributes.groups !== 1) return undefined;
+  if (!activated || !w || !norm || conv.attributes.groups !== 1) return undefined;
   const wgrad = readersOf(activated).find(({ op }) => op === 'conv2d_wgrad');
   const [x] = norm.inputs as readonly [Value, ...Value[]];
   const [, mean, ...others] = norm.outputs as readonly [Value, Value, ...Value[]];

@@ -88,6 +88,12 @@ function lineOf(node: Node, channels?: number): Line {
   };
 }
 
+/** The second where the device is slower with its prologue. */
+function andWithoutPrologue(line: Line): Line[] {
+  const pass = line.pass.replace(/^scaled_(add_)?/, '');
+  return pass === line.pass ? [line] : [line, { ...line, pass }];
+}
+
 /** Of pictures: with as many channels as they may be padded to (planned.cc). */
 function padded(nodes: readonly Node[]): Line[] {
   const few = nodes.filter((node) => /^conv2d(_wgrad)?$/.test(node.op) && (shapes(node)[0]?.[1] ?? 0) < 4);
@@ -96,7 +102,7 @@ function padded(nodes: readonly Node[]): Line[] {
 
 /** In the order of the first of each. */
 export function withoutRepetitions(lines: readonly Line[]): readonly Line[] {
-  return [...new Map(lines.map((line) => [`${line.pass} ${line.rest}`, line])).values()];
+  return [...new Map(lines.map((line) => [nameOf(line), line])).values()];
 }
 
 export function convolutions(): readonly Line[] {
@@ -107,25 +113,32 @@ export function convolutions(): readonly Line[] {
   const samples = samplesOf(compiled.flatMap(({ nodes }) => nodes));
   const others = [...networks.flatMap((name) => stepOf(name)), ...networks.flatMap(inferenceOf)];
   const whole = [...others.filter(({ op }) => op.startsWith('conv2d')), ...summing].map((node) => lineOf(node));
-  const lines = withoutRepetitions([...whole, ...padded(others)]);
+  const lines = withoutRepetitions([...whole.flatMap(andWithoutPrologue), ...padded(others)]);
   return lines.map((line) => ({ ...line, only: columnsOf(line, samples) }));
 }
 
-/** Of gradients with sums, which take seconds to compile in bfloat16: one for each window and height of the map. */
+/** What takes seconds to compile in bfloat16. */
+const isSlow = (pass: string) => pass === 'conv2d_dgrad_statistics' || pass === 'scaled_conv2d_statistics';
+const nameOf = ({ pass, rest }: Line) => `${pass} ${rest}`;
+
+/** Of that, one for each window, stride and height of the map. */
 function samplesOf(nodes: readonly Node[]): ReadonlySet<string> {
-  const gradients = nodes.filter(({ op }) => op === 'conv2d_dgrad_statistics');
   const kindOf = (node: Node) => {
     const [[, , height], [, , ...window]] = shapes(node) as [number[], number[]];
-    return `${height} ${window}`;
+    return `${node.op} ${height} ${window} ${node.attributes.stride}`;
   };
-  return new Set(new Map(gradients.map((node) => [kindOf(node), lineOf(node).rest])).values());
+  const slow = nodes.filter(({ op }) => isSlow(op));
+  return new Set(new Map(slow.map((node) => [kindOf(node), nameOf(lineOf(node))])).values());
 }
 
-/** fuse() leaves prologues, and gradients with sums that skip pixels, to float16; cuDNN has a residual's on one chip. */
-function columnsOf({ pass, rest }: Line, samples: ReadonlySet<string>): Partial<Column> {
-  if (pass.startsWith('scaled_add')) return { chip: 'sm_90', dtype: 'float16' };
-  const isCompiled = pass === 'conv2d_dgrad_statistics' && samples.has(rest);
-  return pass.startsWith('scaled') || (pass === 'conv2d_dgrad_statistics' && !isCompiled) ? { dtype: 'float16' } : {};
+/**
+ * fuse() leaves prologues of a residual, and gradients with sums that skip pixels, to float16, and cuDNN has the former on one
+ * chip; of the gradient of a weight behind a prologue bfloat16 has the parts alone.
+ */
+function columnsOf(line: Line, samples: ReadonlySet<string>): Partial<Column> {
+  if (line.pass.startsWith('scaled_add')) return { chip: 'sm_90', dtype: 'float16' };
+  const isCompiled = isSlow(line.pass) ? samples.has(nameOf(line)) : line.pass !== 'scaled_conv2d_wgrad';
+  return isCompiled ? {} : { dtype: 'float16' };
 }
 
 export function isPlanned({ only = {} }: Line, { chip, dtype }: Column): boolean {

@@ -32,20 +32,19 @@ export const bottlenecks: Narrow = {
 
 // Sums are taken before the output is rounded to 11 or 8 bits, and in one pass: other roundings, of 5e-4 or 4e-3, through
 // twenty layers. The bottlenecks end in maps of 3x3: of statistics of 18 numbers, float16 itself is 3e-3 from float64.
-// Of 19 and 20 convolutions the first reads three channels; 9 of the others, or 10, read what BN and ReLU left, which in float16
-// they make, and 4 what BN, addition and ReLU left behind a block.
+// Of 19 and 20 convolutions the first reads three channels; 9 of the others, or 10, read what BN and ReLU left, which they make,
+// and 4 what BN, addition and ReLU left behind a block, which they make in float16.
 export const summing = [
   { network: networks[0] as Narrow, dtype: 'float16', tolerance: 3e-3, median: 0.01, sums: 18, inner: 9, outer: 0 },
   { network: networks[0] as Narrow, dtype: 'bfloat16', tolerance: 3e-2, median: 0.1, sums: 18, inner: 9, outer: 0 },
   { network: bottlenecks, dtype: 'float16', tolerance: 6e-3, median: 0.02, sums: 19, inner: 10, outer: 4 },
 ].map(({ sums, inner, outer, ...row }) => {
-  const prologues = row.dtype === 'float16' ? inner : 0;
   const counts = {
-    conv2d_statistics: sums - prologues - outer,
+    conv2d_statistics: sums - inner - outer,
     conv2d_dgrad_statistics: inner,
-    scaled_conv2d_statistics: prologues,
+    scaled_conv2d_statistics: inner,
     scaled_add_conv2d_statistics: outer,
-    scaled_conv2d_wgrad: prologues,
+    scaled_conv2d_wgrad: inner,
   };
   return { ...row, dtype: row.dtype as 'float16' | 'bfloat16', sums, counts };
 });

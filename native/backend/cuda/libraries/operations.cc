@@ -113,15 +113,17 @@ Descriptor sum_up(const CudnnFunctions& cudnn, const Convolution& c, const Descr
 }
 
 // x · scale + shift, plus the residual where there is one, rectified, as the operation `made` goes on with it: in the
-// type of x, as engines want it, and behind a residual an output.
+// type of x, and behind a residual an output. What is before the ReLU is float32, but precompiled engines want float16.
 Descriptor prologue(const CudnnFunctions& cudnn, const Convolution& c, Descriptor x, std::vector<Descriptor>& made) {
   const auto channels = [&](int64_t uid) { return per_channel(cudnn, uid, c.dtype, c.x[1]); };
   std::vector<Pointwise> parts{{CUDNN_POINTWISE_MUL, channels(uid_scale)}, {CUDNN_POINTWISE_ADD, channels(uid_offset)}};
   if (c.residual) parts.push_back({CUDNN_POINTWISE_ADD, tensor(cudnn, uid_residual, c.dtype, c.x)});
   parts.push_back({CUDNN_POINTWISE_RELU_FWD, {}});
+  const DType between = c.dtype == DType::float16 ? c.dtype : DType::float32;
   for (size_t i = 0; i < parts.size(); ++i) {
-    const bool is_output = c.residual && i + 1 == parts.size();
-    const Descriptor next = tensor(cudnn, is_output ? uid_activated : inner(uid_x, i), c.dtype, c.x, !is_output);
+    const bool is_last = i + 1 == parts.size(), is_output = c.residual && is_last;
+    const DType dtype = is_last ? c.dtype : between;
+    const Descriptor next = tensor(cudnn, is_output ? uid_activated : inner(uid_x, i), dtype, c.x, !is_output);
     made.push_back(pointwise(cudnn, parts[i].mode, x, parts[i].operand, next));
     x = next;
   }
