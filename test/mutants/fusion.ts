@@ -103,15 +103,15 @@ export const fusedKernels: readonly Mutant[] = [
   {
     bug: 'the gradient by given sums forgets that of the bias',
     file: 'native/backend/cuda/batch_norm_grad.h',
-    find: 'gradient - offset_of.at[k] - c.normalised(k)',
-    replace: 'gradient - 0 * offset_of.at[k] - c.normalised(k)',
+    find: 'c.gradient(k) - offset_of.at[k] - c.centred(k)',
+    replace: 'c.gradient(k) - 0 * offset_of.at[k] - c.centred(k)',
     tests: cudaOps('float32 batch_norm_summed_grad'),
   },
   {
     bug: 'the mask of a fused gradient forgets the bias',
     file: 'native/backend/cuda/batch_norm_grad.h',
-    find: 'weight.at[k] * invstd.at[k], bias.at[k]) > 0',
-    replace: 'weight.at[k] * invstd.at[k], 0 * bias.at[k]) > 0',
+    find: 'scale.at[k], bias.at[k]) > 0',
+    replace: 'scale.at[k], 0 * bias.at[k]) > 0',
     tests: cudaOps('float32 conv2d_dgrad_statistics', { settings: 'fuse=0' }),
   },
   {

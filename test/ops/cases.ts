@@ -114,6 +114,20 @@ export function normCases(x: Size): OpCase[] {
   return cases.map((given) => single({ ...given, exact: false, tolerance: tolerances.norm }));
 }
 
+/** Behind an overflow a sum is not a number: nor is anything of its channel, running statistics included. */
+function overflowCases(): OpCase[] {
+  const [X, c] = [A(1, 1, 2, 2), S(1)];
+  const lost = drawn(c, () => Number.NaN);
+  const inputs = { x: X, weight: positive(c), bias: c, sum: lost, square_sum: lost };
+  const kept = { mean: c, invstd: c, running_mean: variable(c), running_var: variable(positive(c)) };
+  const rest = { inputs, attributes: { epsilon: 1e-5, momentum: 0.1 }, exact: false };
+  return [
+    single({ op: 'batch_norm_summed', outputs: { y: X, ...kept }, ...rest }),
+    single({ op: 'batch_norm_summed_relu', outputs: { y: X, ...kept }, ...rest }),
+    single({ op: 'batch_norm_finish', outputs: { ...kept, scale: F(1), shift: F(1) }, ...rest }),
+  ];
+}
+
 function mapCases(x: Size): OpCase[] {
   const [n, c, h, w] = x;
   const X = A(...x);
@@ -299,6 +313,7 @@ export const cases: readonly OpCase[] = [
   ...filterCases,
   ...poolings.flatMap(poolingCases),
   ...maps.flatMap(normCases),
+  ...overflowCases(),
   ...maps.flatMap(mapCases),
   ...subsampleCases([2, 16, 9, 7], 32, [2, 2]),
   ...subsampleCases([5, 3, 5, 5], 17, [1, 2]),

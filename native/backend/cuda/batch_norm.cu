@@ -43,7 +43,7 @@ struct StoreStatistics {
   }
   // Where a plan has left mean and invstd.
   __device__ void blend_kept(int64_t channel) const {
-    const float spread = 1.0f / invstd[channel], variance = fmaxf(fmaf(spread, spread, -epsilon), 0);
+    const float spread = 1.0f / invstd[channel], variance = not_negative(fmaf(spread, spread, -epsilon));
     blend(running_mean + channel, mean[channel]);
     blend(running_var + channel, variance * rows / (rows - 1));
   }
@@ -52,14 +52,14 @@ struct StoreStatistics {
 
 __global__ void __launch_bounds__(block_threads)
     finish_sums_kernel(StoreStatistics finish, int64_t channels, const float* sum, const float* square_sum) {
-  for (int64_t channel = thread_index(); channel < channels; channel += thread_count()) {
-    const float mean = sum[channel] / finish.rows;
-    finish(channel, {finish.rows, mean, fmaxf(fmaf(-mean, sum[channel], square_sum[channel]), 0)});
-  }
+  const int64_t channel = thread_index();
+  if (channel >= channels) return;
+  const float mean = sum[channel] / finish.rows;
+  finish(channel, {finish.rows, mean, not_negative(fmaf(-mean, sum[channel], square_sum[channel]))});
 }
 
 __global__ void __launch_bounds__(block_threads) blend_kernel(StoreStatistics kept, int64_t channels) {
-  for (int64_t channel = thread_index(); channel < channels; channel += thread_count()) kept.blend_kept(channel);
+  if (thread_index() < channels) kept.blend_kept(thread_index());
 }
 
 StoreStatistics statistics(const Arguments& a, int64_t rows, float epsilon, float momentum) {
@@ -80,7 +80,7 @@ class Blended final : public Plan {
 
   void run(cudaStream_t stream, const Arguments& a) override {
     plan_->run(stream, a);
-    launch(blend_kernel, blocks_for(cuda_, dims_.c), block_threads, 0, stream,
+    launch(blend_kernel, blocks_of(dims_.c), block_threads, 0, stream,
            statistics(a, dims_.pixels(), epsilon_, momentum_), dims_.c);
   }
   size_t workspace_bytes() const override { return plan_->workspace_bytes(); }
@@ -116,7 +116,7 @@ Prepared prepare_training(Cuda& cuda, const Graph& graph, const Node& node, Tail
             [=, &cuda](const Arguments& a) {
               const StoreStatistics finish = statistics(a, columns.rows, epsilon, momentum);
               if (summed)
-                launch(finish_sums_kernel, blocks_for(cuda, dims.c), block_threads, 0, cuda.stream, finish, dims.c,
+                launch(finish_sums_kernel, blocks_of(dims.c), block_threads, 0, cuda.stream, finish, dims.c,
                        input<float>(a, 3 + residual), input<float>(a, 4 + residual));
               else
                 reduce_columns<V, Moments>(cuda, columns, Measure<T>{input<T>(a, 0)}, finish, a.workspace);

@@ -32,15 +32,13 @@ struct Moments {
 
 // One number per channel for the channels of a thread.
 template <int V>
-struct PerChannel {
-  float at[V];
-};
+using PerChannel = Vector<float, V>;
 
-template <int V>
-__device__ PerChannel<V> load_channels(const float* values, int64_t channel) {
-  PerChannel<V> result;
-  for (int k = 0; k < V; ++k) result.at[k] = values[channel + k];
-  return result;
+// What rounding makes negative is 0; a NaN stays.
+__device__ inline float not_negative(float x) { return x < 0 ? 0 : x; }
+
+__device__ inline float inverse_deviation(float spread, float epsilon) {
+  return epsilon < 0 ? spread : 1.0f / sqrtf(spread + epsilon);
 }
 
 // y = tail((x - mean) * scale + shift [+ residual]), scale being weight * invstd.
@@ -52,13 +50,11 @@ struct Normalise {
   float epsilon;  // `spread` is a variance where this is not negative, else an inverse deviation
   int64_t gap;    // between the pixels of y
 
-  __device__ float invstd(float value) const { return epsilon < 0 ? value : 1.0f / sqrtf(value + epsilon); }
-
   template <int V>
   __device__ auto column(int64_t channel) const {
-    auto scale = load_channels<V>(weight, channel);
-    const auto centre = load_channels<V>(mean, channel), shift = load_channels<V>(bias, channel);
-    for (int k = 0; k < V; ++k) scale.at[k] *= invstd(spread[channel + k]);
+    auto scale = load<V>(weight + channel);
+    const auto centre = load<V>(mean + channel), shift = load<V>(bias + channel), spreads = load<V>(spread + channel);
+    for (int k = 0; k < V; ++k) scale.at[k] *= inverse_deviation(spreads.at[k], epsilon);
     return [=, *this](Place at) {
       const auto values = load<V>(x + at);
       Vector<T, V> added = {};
@@ -75,19 +71,22 @@ struct Normalise {
   }
 };
 
-// Two sums over the rows of a channel: of the gradient, and of the gradient times the normalised input.
+// Two sums over the rows of a channel: of the gradient, and of the gradient times what x lies above its mean.
 struct GradientSums {
-  float dbias, dweight;
+  float dbias, product;
   __device__ void merge(const GradientSums& other) {
     dbias += other.dbias;
-    dweight += other.dweight;
+    product += other.product;
   }
 };
 
 struct StoreGradientSums {
   float *dweight, *dbias;
+  const float* spread;
+  float epsilon;  // as in Normalise
+
   __device__ void operator()(int64_t channel, const GradientSums& sums) const {
-    dweight[channel] = sums.dweight;
+    dweight[channel] = sums.product * inverse_deviation(spread[channel], epsilon);
     dbias[channel] = sums.dbias;
   }
 };

@@ -14,7 +14,7 @@ struct Finish {
 
   __device__ void operator()(int64_t channel) const {
     const float centre = sum[channel] / rows;
-    const float squares = fmaxf(fmaf(-centre, sum[channel], square_sum[channel]), 0);
+    const float squares = not_negative(fmaf(-centre, sum[channel], square_sum[channel]));
     const float inverse = 1.0f / sqrtf(squares / rows + epsilon), slope = weight[channel] * inverse;
     mean[channel] = centre;
     invstd[channel] = inverse;
@@ -28,7 +28,7 @@ struct Finish {
 
 template <class T>
 __global__ void __launch_bounds__(block_threads) finish_kernel(Finish<T> finish, int64_t channels) {
-  for (int64_t channel = thread_index(); channel < channels; channel += thread_count()) finish(channel);
+  if (thread_index() < channels) finish(thread_index());
 }
 
 }  // namespace
@@ -60,7 +60,7 @@ Prepared prepare_batch_norm_finish(Cuda& cuda, const Graph& graph, const Node& n
                              static_cast<float>(dims.pixels()),
                              epsilon,
                              momentum};
-      launch(finish_kernel<T>, blocks_for(cuda, dims.c), block_threads, 0, cuda.stream, finish, dims.c);
+      launch(finish_kernel<T>, blocks_of(dims.c), block_threads, 0, cuda.stream, finish, dims.c);
     });
   });
 }

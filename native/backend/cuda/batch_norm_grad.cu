@@ -7,23 +7,6 @@ namespace node_cudnn::cuda {
 namespace {
 
 template <class T, Tail tail>
-struct SumGradients {
-  Incoming<T, tail> in;
-
-  template <int V>
-  __device__ auto column(int64_t channel) const {
-    return [c = typename Incoming<T, tail>::template Column<V>(in, channel)](Place at, GradientSums* sums) mutable {
-      c.read(at);
-      for (int k = 0; k < V; ++k) {
-        const float gradient = c.gradient(k);
-        sums[k].dbias += gradient;
-        sums[k].dweight += gradient * c.normalised(k);
-      }
-    };
-  }
-};
-
-template <class T, Tail tail>
 Incoming<T, tail> incoming(const Arguments& a, int64_t gap) {
   const T *dy = input<T>(a, 0), *x = input<T>(a, 1);
   const auto channel = [&](size_t i) { return input<float>(a, i); };
@@ -31,6 +14,25 @@ Incoming<T, tail> incoming(const Arguments& a, int64_t gap) {
   if constexpr (tail == Tail::add_relu)
     return {dy, x, input<T>(a, 2), channel(3), nullptr, channel(4), channel(5), gap};
   return {dy, x, nullptr, channel(2), nullptr, channel(3), channel(4), gap};
+}
+
+// The sums, then dx. Behind an addition what the ReLU lets through is an output, which the second pass reads in the
+// place of dy and y.
+template <int V, class T, Tail tail>
+void run_gradient(const Cuda& cuda, const Columns& columns, const Incoming<T, tail>& in, float* dweight, float* dbias,
+                  const Arguments& a) {
+  constexpr bool add = tail == Tail::add_relu;
+  T* const passed = add ? output<T>(a, 1) : nullptr;
+  reduce_columns<V, GradientSums>(cuda, columns, SumGradients<T, tail, add>{in, passed},
+                                  StoreGradientSums{dweight, dbias, in.invstd, -1}, a.workspace);
+  const float share = 1.0f / static_cast<float>(columns.rows);
+  T* const dx = output<T>(a, 0);
+  if constexpr (add) {
+    const Incoming<T, Tail::none> rest{passed, in.x, nullptr, in.weight, nullptr, in.mean, in.invstd, 0};
+    map_columns<V>(cuda, columns, InputGradient<T, Tail::none>{rest, dweight, dbias, dx, share});
+  } else {
+    map_columns<V>(cuda, columns, InputGradient<T, tail>{in, dweight, dbias, dx, share});
+  }
 }
 
 Dims expect_gradient(const Graph& graph, const Node& node, Tail tail) {
@@ -55,7 +57,7 @@ Prepared prepare_gradient(Cuda& cuda, const Graph& graph, const Node& node, Tail
   const bool add = tail == Tail::add_relu;
   const int64_t gap = other_channels(graph, node.inputs[0]);
   InPlace in_place{{0, 0}, {0, 1}};
-  if (add) in_place = {{1, 0}, {0, 1}, {0, 2}, {0, 0}, {1, 1}, {1, 2}};
+  if (add) in_place = {{1, 0}, {0, 1}, {0, 2}, {0, 0}, {1, 2}};
   const DType dtype = input_type(graph, node, 1).dtype;
   Prepared own = with_tail(tail, [&]<Tail t>(std::integral_constant<Tail, t>) {
     return with_float(dtype, [&]<class T>(std::type_identity<T>) {
@@ -64,13 +66,8 @@ Prepared prepare_gradient(Cuda& cuda, const Graph& graph, const Node& node, Tail
         return prepared(
             "cuda",
             [=, &cuda](const Arguments& a) {
-              const auto in = incoming<T, t>(a, gap);
               float *dweight = output<float>(a, add ? 2 : 1), *dbias = output<float>(a, add ? 3 : 2);
-              reduce_columns<V, GradientSums>(cuda, columns, SumGradients<T, t>{in}, StoreGradientSums{dweight, dbias},
-                                              a.workspace);
-              map_columns<V>(cuda, columns,
-                             InputGradient<T, t>{in, dweight, dbias, output<T>(a, 0), add ? output<T>(a, 1) : nullptr,
-                                                 static_cast<float>(columns.rows)});
+              run_gradient<V>(cuda, columns, incoming<T, t>(a, gap), dweight, dbias, a);
             },
             partial_bytes<GradientSums>(columns), in_place);
       });

@@ -5,8 +5,8 @@
 
 namespace node_cudnn::cuda {
 
-// dy behind the tail's mask, and the normalised input, for one channel of one row. With Tail::relu the mask is
-// recomputed from x, as the forward pass computed it; with Tail::add_relu it is y > 0.
+// dy behind the tail's mask, and the centred input, for the channels of a thread in one row. With Tail::relu the mask
+// is recomputed from x, as the forward pass computed it; with Tail::add_relu it is y > 0.
 template <class T, Tail tail>
 struct Incoming {
   const T *dy, *x, *y;
@@ -16,15 +16,14 @@ struct Incoming {
   template <int V>
   struct Column {
     Incoming in;
-    PerChannel<V> mean, invstd, weight, bias;
+    PerChannel<V> mean, scale, bias;
     Vector<T, V> dy, x, y;
 
     __device__ Column(const Incoming& given, int64_t channel)
-        : in(given),
-          mean(load_channels<V>(given.mean, channel)),
-          invstd(load_channels<V>(given.invstd, channel)),
-          weight(load_channels<V>(given.weight, channel)) {
-      if constexpr (tail == Tail::relu) bias = load_channels<V>(given.bias, channel);
+        : in(given), mean(load<V>(given.mean + channel)), scale(load<V>(given.weight + channel)) {
+      const auto invstd = load<V>(given.invstd + channel);
+      for (int k = 0; k < V; ++k) scale.at[k] *= invstd.at[k];
+      if constexpr (tail == Tail::relu) bias = load<V>(given.bias + channel);
     }
     __device__ void read(Place at) {
       dy = load<V>(in.dy + at.within(in.gap));
@@ -32,43 +31,59 @@ struct Incoming {
       if constexpr (tail == Tail::add_relu) y = load<V>(in.y + at);
     }
     __device__ float centred(int k) const { return to_float(x.at[k]) - mean.at[k]; }
-    __device__ float normalised(int k) const { return centred(k) * invstd.at[k]; }
     __device__ float gradient(int k) const {
-      if constexpr (tail == Tail::relu)
-        return fmaf(centred(k), weight.at[k] * invstd.at[k], bias.at[k]) > 0 ? to_float(dy.at[k]) : 0;
+      if constexpr (tail == Tail::relu) return fmaf(centred(k), scale.at[k], bias.at[k]) > 0 ? to_float(dy.at[k]) : 0;
       if constexpr (tail == Tail::add_relu) return to_float(y.at[k]) > 0 ? to_float(dy.at[k]) : 0;
       return to_float(dy.at[k]);
     }
   };
 };
 
+// With `keeps`, what the tail lets through is stored as well; in the place of dy or y, where that is wanted.
+template <class T, Tail tail, bool keeps = false>
+struct SumGradients {
+  Incoming<T, tail> in;
+  T* passed;
+
+  template <int V>
+  __device__ auto column(int64_t channel) const {
+    return [c = typename Incoming<T, tail>::template Column<V>(in, channel), passed = passed](
+               Place at, GradientSums* sums) mutable {
+      c.read(at);
+      Vector<T, V> masked;
+      for (int k = 0; k < V; ++k) {
+        const float gradient = c.gradient(k);
+        masked.at[k] = from_float<T>(gradient);
+        sums[k].dbias += gradient;
+        sums[k].product += gradient * c.centred(k);
+      }
+      if constexpr (keeps) store(passed + at, masked);
+    };
+  }
+};
+
 template <class T, Tail tail>
 struct InputGradient {
   Incoming<T, tail> in;
   const float *dweight, *dbias;
-  T *dx, *dresidual;
-  float rows;
+  T* dx;
+  float share;  // of a row: 1 / rows
 
   template <int V>
   __device__ auto column(int64_t channel) const {
     typename Incoming<T, tail>::template Column<V> own(in, channel);
-    auto slope = load_channels<V>(dweight, channel), offset_of = load_channels<V>(dbias, channel);
-    PerChannel<V> scale;
+    const auto invstd = load<V>(in.invstd + channel);
+    auto slope = load<V>(dweight + channel), offset_of = load<V>(dbias + channel);
     for (int k = 0; k < V; ++k) {
-      slope.at[k] /= rows;
-      offset_of.at[k] /= rows;
-      scale.at[k] = own.weight.at[k] * own.invstd.at[k];
+      slope.at[k] *= share * invstd.at[k];
+      offset_of.at[k] *= share;
     }
-    return [=, c = own, dx = dx, dresidual = dresidual](Place at) mutable {
+    return [=, c = own, dx = dx](Place at) mutable {
       c.read(at);
-      Vector<T, V> result, masked;
-      for (int k = 0; k < V; ++k) {
-        const float gradient = c.gradient(k);
-        result.at[k] = from_float<T>((gradient - offset_of.at[k] - c.normalised(k) * slope.at[k]) * scale.at[k]);
-        masked.at[k] = from_float<T>(gradient);
-      }
+      Vector<T, V> result;
+      for (int k = 0; k < V; ++k)
+        result.at[k] = from_float<T>((c.gradient(k) - offset_of.at[k] - c.centred(k) * slope.at[k]) * c.scale.at[k]);
       store(dx + at, result);
-      if constexpr (tail == Tail::add_relu) store(dresidual + at, masked);
     };
   }
 };

@@ -39,20 +39,16 @@ Prepared prepare_inference(Cuda& cuda, const Graph& graph, const Node& node, Tai
 template <class T>
 struct FrozenSums {
   const T *dy, *x;
-  const float *mean, *variance;
-  float epsilon;
+  const float* mean;
   int64_t gap;  // between the pixels of dy
 
   template <int V>
   __device__ auto column(int64_t channel) const {
-    const auto centre = load_channels<V>(mean, channel);
-    auto invstd = load_channels<V>(variance, channel);
-    for (int k = 0; k < V; ++k) invstd.at[k] = 1.0f / sqrtf(invstd.at[k] + epsilon);
-    return [=, dy = dy, x = x, gap = gap](Place at, GradientSums* sums) {
+    return [centre = load<V>(mean + channel), dy = dy, x = x, gap = gap](Place at, GradientSums* sums) {
       const auto gradient = load<V>(dy + at.within(gap)), values = load<V>(x + at);
       for (int k = 0; k < V; ++k) {
         sums[k].dbias += to_float(gradient.at[k]);
-        sums[k].dweight += to_float(gradient.at[k]) * ((to_float(values.at[k]) - centre.at[k]) * invstd.at[k]);
+        sums[k].product += to_float(gradient.at[k]) * (to_float(values.at[k]) - centre.at[k]);
       }
     };
   }
@@ -68,8 +64,9 @@ struct FrozenInputGradient {
 
   template <int V>
   __device__ auto column(int64_t channel) const {
-    auto scale = load_channels<V>(weight, channel);
-    for (int k = 0; k < V; ++k) scale.at[k] *= 1.0f / sqrtf(variance[channel + k] + epsilon);
+    auto scale = load<V>(weight + channel);
+    const auto variances = load<V>(variance + channel);
+    for (int k = 0; k < V; ++k) scale.at[k] *= inverse_deviation(variances.at[k], epsilon);
     return [=, dy = dy, dx = dx, gap = gap](Place at) {
       auto values = load<V>(dy + at.within(gap));
       for (int k = 0; k < V; ++k) values.at[k] = from_float<T>(to_float(values.at[k]) * scale.at[k]);
@@ -108,8 +105,8 @@ Prepared prepare_batch_norm_inference_grad(Cuda& cuda, const Graph& graph, const
           [=, &cuda](const Arguments& a) {
             const T *dy = input<T>(a, 0), *values = input<T>(a, 1);
             const float *weight = input<float>(a, 2), *mean = input<float>(a, 3), *variance = input<float>(a, 4);
-            reduce_columns<V, GradientSums>(cuda, columns, FrozenSums<T>{dy, values, mean, variance, epsilon, gap},
-                                            StoreGradientSums{output<float>(a, 1), output<float>(a, 2)}, a.workspace);
+            const StoreGradientSums finish{output<float>(a, 1), output<float>(a, 2), variance, epsilon};
+            reduce_columns<V, GradientSums>(cuda, columns, FrozenSums<T>{dy, values, mean, gap}, finish, a.workspace);
             map_columns<V>(cuda, columns, FrozenInputGradient<T>{dy, output<T>(a, 0), weight, variance, epsilon, gap});
           },
           partial_bytes<GradientSums>(columns), {{0, 0}, {0, 1}});

@@ -5,41 +5,15 @@
 #include "backend/cuda/ops.h"
 
 namespace node_cudnn::cuda {
-namespace {
-
-template <class T>
-struct MaskGradient {
-  T* gradient;
-  Incoming<T, Tail::relu> in;  // of that gradient
-
-  template <int V>
-  __device__ auto column(int64_t channel) const {
-    return [c = typename Incoming<T, Tail::relu>::template Column<V>(in, channel), gradient = gradient](
-               Place at, GradientSums* sums) mutable {
-      c.read(at);
-      Vector<T, V> masked;
-      for (int k = 0; k < V; ++k) {
-        const float passed = c.gradient(k);
-        masked.at[k] = from_float<T>(passed);
-        sums[k].dbias += passed;
-        sums[k].dweight += passed * c.normalised(k);
-      }
-      store(gradient + at, masked);
-    };
-  }
-};
-
-}  // namespace
-
 void mask_gradient(Cuda& cuda, DType dtype, void* gradient, const void* x, const NormParameters& norm, int64_t rows,
                    int64_t channels, float* dweight, float* dbias, void* workspace) {
   with_float(dtype, [&]<class T>(std::type_identity<T>) {
     with_vector<T>(channels, [&]<int V>(std::integral_constant<int, V>) {
       auto* const in_place = static_cast<T*>(gradient);
-      const MaskGradient<T> f{
-          in_place, {in_place, static_cast<const T*>(x), nullptr, norm.weight, norm.bias, norm.mean, norm.invstd, 0}};
-      reduce_columns<V, GradientSums>(cuda, make_columns(cuda, rows, channels, V), f, StoreGradientSums{dweight, dbias},
-                                      workspace);
+      const SumGradients<T, Tail::relu, true> f{
+          {in_place, static_cast<const T*>(x), nullptr, norm.weight, norm.bias, norm.mean, norm.invstd, 0}, in_place};
+      reduce_columns<V, GradientSums>(cuda, make_columns(cuda, rows, channels, V), f,
+                                      StoreGradientSums{dweight, dbias, norm.invstd, -1}, workspace);
     });
   });
 }
@@ -69,7 +43,7 @@ Prepared prepare_batch_norm_summed_grad(Cuda& cuda, const Graph& graph, const No
                                                          nullptr,        channel(3),     channel(4), 0};
                         map_columns<V>(cuda, columns,
                                        InputGradient<T, Tail::none>{in, channel(5), channel(6), output<T>(a, 0),
-                                                                    nullptr, static_cast<float>(columns.rows)});
+                                                                    1.0f / static_cast<float>(columns.rows)});
                       },
                       0, {{0, 0}, {0, 1}});
     });

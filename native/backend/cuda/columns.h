@@ -10,13 +10,15 @@
 namespace node_cudnn::cuda {
 
 struct Columns {
-  int64_t rows, channels;
-  dim3 grid, block;  // x: over channels, y: over rows
+  int64_t rows, channels;  // counted by kernels in 32 bits
+  dim3 grid, block;        // x: over channels, y: over rows
 
   int64_t parts() const { return grid.y; }
 };
 
 inline Columns make_columns(const Cuda& cuda, int64_t rows, int64_t channels, int vector) {
+  expect(std::max(rows, channels) < int64_t{1} << 31,
+         "kernels go through at most 2147483647 pixels and channels, not " + std::to_string(std::max(rows, channels)));
   const int64_t vectors = channels / vector;
   unsigned across = 1;
   while (across < warp_size && across < vectors) across *= 2;
@@ -28,27 +30,34 @@ inline Columns make_columns(const Cuda& cuda, int64_t rows, int64_t channels, in
   return {rows, channels, {groups, parts, 1}, {across, down, 1}};
 }
 
-__device__ inline int64_t column_channel(int vector) {
-  return (int64_t{blockIdx.x} * blockDim.x + threadIdx.x) * vector;
-}
-__device__ inline int64_t first_row() { return int64_t{blockIdx.y} * blockDim.y + threadIdx.y; }
-__device__ inline int64_t row_stride() { return int64_t{gridDim.y} * blockDim.y; }
+__device__ inline unsigned column_channel(int vector) { return (blockIdx.x * blockDim.x + threadIdx.x) * vector; }
+__device__ inline unsigned first_row() { return blockIdx.y * blockDim.y + threadIdx.y; }
+__device__ inline unsigned row_stride() { return gridDim.y * blockDim.y; }
 
 // The first of V neighbours, in a matrix whose rows lie without gaps and in one whose rows are `gap` elements apart.
 struct Place {
-  int64_t offset, row;
+  int64_t offset;
+  unsigned row;
 
   __device__ operator int64_t() const { return offset; }
   __device__ int64_t within(int64_t gap) const { return offset + row * gap; }
 };
 
-// column = f.column<V>(channel) keeps what belongs to the channels; column(place) does one vector of one row.
+// On a multiprocessor, at the least: 64 registers for each thread.
+constexpr int resident_blocks = 4;
+
+// column = f.column<V>(channel) keeps what belongs to the channels; column(place) does one vector of one row. Rows are
+// taken from the last on: whoever wrote or read them before began at the first, so the last are still in the cache.
 template <int V, class F>
-__global__ void __launch_bounds__(block_threads) map_columns_kernel(F f, int64_t rows, int64_t channels) {
-  const int64_t channel = column_channel(V);
+__global__ void __launch_bounds__(block_threads, resident_blocks)
+    map_columns_kernel(F f, unsigned rows, unsigned channels) {
+  const unsigned channel = column_channel(V);
   if (channel >= channels) return;
   auto column = f.template column<V>(channel);
-  for (int64_t row = first_row(); row < rows; row += row_stride()) column(Place{row * channels + channel, row});
+  for (unsigned i = first_row(); i < rows; i += row_stride()) {
+    const unsigned row = rows - 1 - i;
+    column(Place{int64_t{row} * channels + channel, row});
+  }
 }
 
 template <int V, class F>
@@ -56,31 +65,46 @@ void map_columns(const Cuda& cuda, const Columns& c, F f) {
   launch(map_columns_kernel<V, F>, c.grid, c.block, 0, cuda.stream, f, c.rows, c.channels);
 }
 
-// State has merge(const State&) and starts empty; column(place, states) takes one vector of one row into V states.
-template <int V, class State, class F>
-__global__ void __launch_bounds__(block_threads)
-    reduce_columns_kernel(F f, int64_t rows, int64_t channels, State* partial) {
-  NODE_CUDNN_SHARED(State, shared, block_threads * V);
-  State states[V] = {};
-  const int64_t channel = column_channel(V);
-  if (channel < channels) {
-    auto column = f.template column<V>(channel);
-    for (int64_t row = first_row(); row < rows; row += row_stride())
-      column(Place{row * channels + channel, row}, states);
-  }
-  const unsigned across = blockDim.x;
-  const auto slot = [&](unsigned y, int k) -> State& { return shared[(y * V + k) * across + threadIdx.x]; };
-  for (int k = 0; k < V; ++k) slot(threadIdx.y, k) = states[k];
-  for (unsigned half = blockDim.y / 2; half > 0; half /= 2) {
+// Of a block whose threads form `groups` lines, a power of two: the first line gets what all threads of its column
+// hold.
+template <class State>
+__device__ void merge_lines(State* shared, State& state, unsigned thread, unsigned line, unsigned groups) {
+  shared[thread] = state;
+  for (unsigned half = groups / 2; half > 0; half /= 2) {
     __syncthreads();
-    if (threadIdx.y >= half) continue;
-    for (int k = 0; k < V; ++k) slot(threadIdx.y, k).merge(slot(threadIdx.y + half, k));
+    if (thread >= half * line) continue;
+    state.merge(shared[thread + half * line]);
+    shared[thread] = state;
   }
-  if (threadIdx.y != 0 || channel >= channels) return;
-  for (int k = 0; k < V; ++k) partial[blockIdx.y * channels + channel + k] = slot(0, k);
 }
 
-constexpr int finish_across = warp_size, finish_down = block_threads / warp_size;
+// State has merge(const State&) and starts empty; column(place, states) takes one vector of one row into V states.
+template <int V, class State, class F>
+__global__ void __launch_bounds__(block_threads, resident_blocks)
+    reduce_columns_kernel(F f, unsigned rows, unsigned channels, State* partial) {
+  NODE_CUDNN_SHARED(State, shared, block_threads * V);
+  State states[V] = {};
+  const unsigned channel = column_channel(V);
+  if (channel < channels) {
+    auto column = f.template column<V>(channel);
+    NODE_CUDNN_UNROLL(2)
+    for (unsigned row = first_row(); row < rows; row += row_stride())
+      column(Place{int64_t{row} * channels + channel, row}, states);
+  }
+  // Threads that had V channels each take one, and merge V of the states that others found for it.
+  const unsigned across = blockDim.x, line = across * V, groups = block_threads / line;
+  for (int k = 0; k < V; ++k) shared[threadIdx.y * line + k * across + threadIdx.x] = states[k];
+  __syncthreads();
+  const unsigned thread = threadIdx.y * across + threadIdx.x, place = thread % line;
+  State state = shared[thread];
+  for (unsigned i = 1; i < V; ++i) state.merge(shared[thread + i * block_threads]);
+  merge_lines(shared, state, thread, line, groups);
+  const unsigned own = (blockIdx.x * across + place % across) * V + place / across;
+  if (thread < line && own < channels) partial[int64_t{blockIdx.y} * channels + own] = state;
+}
+
+// A block merges the parts of a few channels, so that there are many blocks, and few parts for each thread.
+constexpr int finish_across = 4, finish_down = block_threads / finish_across;
 
 template <class State, class F>
 __global__ void __launch_bounds__(block_threads)
@@ -88,13 +112,12 @@ __global__ void __launch_bounds__(block_threads)
   NODE_CUDNN_SHARED(State, shared, block_threads);
   const int64_t channel = int64_t{blockIdx.x} * finish_across + threadIdx.x;
   State state = {};
-  if (channel < channels)
+  if (channel < channels) {
+    NODE_CUDNN_UNROLL(4)
     for (int64_t part = threadIdx.y; part < parts; part += finish_down) state.merge(partial[part * channels + channel]);
-  shared[threadIdx.y * finish_across + threadIdx.x] = state;
-  __syncthreads();
-  if (threadIdx.y != 0 || channel >= channels) return;
-  for (int y = 1; y < finish_down; ++y) state.merge(shared[y * finish_across + threadIdx.x]);
-  finish(channel, state);
+  }
+  merge_lines(shared, state, threadIdx.y * finish_across + threadIdx.x, finish_across, finish_down);
+  if (threadIdx.y == 0 && channel < channels) finish(channel, state);
 }
 
 template <class State>

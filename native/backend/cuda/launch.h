@@ -20,6 +20,11 @@
 #define NODE_CUDNN_DYNAMIC_SHARED(type, name)                          \
   extern __shared__ __align__(16) unsigned char name##_bytes_shared[]; \
   type* const name = reinterpret_cast<type*>(name##_bytes_shared)
+// Before a loop: so many turns at a time, so that their loads are under way together.
+#define NODE_CUDNN_UNROLL(turns) _Pragma(NODE_CUDNN_TEXT(unroll turns))
+#define NODE_CUDNN_TEXT(words) #words
+#else
+#define NODE_CUDNN_UNROLL(turns)
 #endif
 
 namespace node_cudnn::cuda {
@@ -38,6 +43,11 @@ void launch(void (*kernel)(P...), dim3 grid, dim3 block, size_t shared_bytes, cu
   check(simulation::launch(kernel, grid, block, shared_bytes, stream, std::forward<A>(arguments)...),
         "cudaLaunchKernel");
 #endif
+}
+
+// Blocks of a kernel that has a thread for every item.
+constexpr unsigned blocks_of(int64_t items) {
+  return static_cast<unsigned>((items + block_threads - 1) / block_threads);
 }
 
 // Blocks of a kernel whose threads stride over `items`: enough to fill the device several times over, no more.
@@ -86,12 +96,21 @@ struct alignas(sizeof(T) * N < 16 ? sizeof(T) * N : 16) Vector {
   T at[N];
 };
 
+// A device ends the process where an address is not aligned; the host would not mind.
+#ifdef __CUDACC__
+__device__ inline void expect_aligned(const void*, size_t) {}
+#else
+using simulation::expect_aligned;
+#endif
+
 template <int N, class T>
 __device__ inline Vector<T, N> load(const T* address) {
+  expect_aligned(address, alignof(Vector<T, N>));
   return *reinterpret_cast<const Vector<T, N>*>(address);
 }
 template <class T, int N>
 __device__ inline void store(T* address, const Vector<T, N>& values) {
+  expect_aligned(address, alignof(Vector<T, N>));
   *reinterpret_cast<Vector<T, N>*>(address) = values;
 }
 

@@ -11,10 +11,11 @@ struct ScaleRelu {
 
   template <int V>
   __device__ auto column(int64_t channel) const {
+    const auto scales = load<V>(scale + channel), shifts = load<V>(shift + channel);
     float slope[V], offset_of[V];
     for (int k = 0; k < V; ++k) {
-      slope[k] = to_float(scale[channel + k]);
-      offset_of[k] = to_float(shift[channel + k]);
+      slope[k] = to_float(scales.at[k]);
+      offset_of[k] = to_float(shifts.at[k]);
     }
     return [=, *this](int64_t offset) {
       const auto values = load<V>(x + offset);

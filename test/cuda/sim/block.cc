@@ -96,6 +96,7 @@ class Block {
   std::deque<int> ready_;
   std::vector<Warp> warps_;
   std::vector<int> at_barrier_;
+  Site barrier_site_{};
   int votes_ = 0, verdict_ = 0;
   unsigned barriers_ = 0;
   unsigned count_ = 0, started_ = 0, finished_ = 0;
@@ -221,6 +222,10 @@ std::string Block::describe_waiting() const {
 }
 
 int Block::barrier(Vote vote, bool predicate, Site site) {
+  if (!at_barrier_.empty() && barrier_site_.line != site.line)
+    throw KernelError("threads of a block meet at two barriers: " + std::string(site.file) + ":" +
+                      std::to_string(site.line) + " and " + std::to_string(barrier_site_.line));
+  barrier_site_ = site;
   const uint64_t* const meeting = &meetings().barrier[barriers_ % 2];
   races::release(meeting);
   votes_ += predicate;
@@ -298,7 +303,16 @@ void* shared_array(const void* site, size_t bytes) {
 
 void* dynamic_shared() { return block().shared().dynamic(); }
 
-int barrier(Vote vote, bool predicate, Site site) { return block().barrier(vote, predicate, site); }
+int barrier(Vote vote, bool predicate, Site site) {
+  return block().checked([&] { return block().barrier(vote, predicate, site); });
+}
+
+void fail_unaligned(const void* address, size_t alignment) {
+  block().checked([&]() -> int {
+    throw KernelError("a load or store of " + std::to_string(alignment) + " bytes at an address that is " +
+                      std::to_string(reinterpret_cast<uintptr_t>(address) % alignment) + " beyond a multiple of that");
+  });
+}
 
 uint64_t exchange(unsigned mask, uint64_t value, int source, bool vote, Site site) {
   return block().checked([&] { return block().exchange(mask, value, source, vote, site); });
@@ -310,7 +324,7 @@ bool fits(dim3 grid, dim3 block, size_t shared_bytes) {
   const bool filled = grid.x > 0 && grid.y > 0 && grid.z > 0 && block.x > 0 && block.y > 0 && block.z > 0;
   return filled && grid.x <= 0x7FFFFFFF && grid.y <= Limits::grid_y && grid.z <= Limits::grid_y &&
          block.z <= Limits::depth && uint64_t{block.x} * block.y * block.z <= Limits::threads &&
-         shared_bytes <= Limits::shared_most_bytes;
+         shared_bytes <= Limits::shared_bytes;
 }
 
 void run_kernel(dim3 grid, dim3 shape, size_t shared_bytes, uint64_t seed, const std::function<void()>& thread) {

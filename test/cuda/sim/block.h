@@ -17,8 +17,7 @@ class KernelError : public std::runtime_error {
 
 struct Limits {
   static constexpr unsigned threads = 1024, depth = 64, grid_y = 65535;
-  static constexpr size_t shared_bytes = size_t{48} << 10;        // static and dynamic, without asking for more
-  static constexpr size_t shared_most_bytes = size_t{227} << 10;  // after cudaFuncSetAttribute
+  static constexpr size_t shared_bytes = size_t{48} << 10;  // static and dynamic; kernels here ask for no more
 };
 
 bool fits(dim3 grid, dim3 block, size_t shared_bytes);

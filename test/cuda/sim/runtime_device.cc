@@ -36,7 +36,7 @@ cudaError_t attribute(cudaDeviceAttr attr, int* value) {
       *value = static_cast<int>(Limits::shared_bytes);
       return cudaSuccess;
     case cudaDevAttrMaxSharedMemoryPerBlockOptin:
-      *value = static_cast<int>(Limits::shared_most_bytes);
+      *value = static_cast<int>(Limits::shared_bytes);
       return cudaSuccess;
     default:
       return cudaErrorNotSupported;
@@ -51,7 +51,7 @@ void describe(cudaDeviceProp* prop) {
   prop->multiProcessorCount = multiprocessors;
   prop->l2CacheSize = l2_bytes;
   prop->sharedMemPerBlock = Limits::shared_bytes;
-  prop->sharedMemPerBlockOptin = Limits::shared_most_bytes;
+  prop->sharedMemPerBlockOptin = Limits::shared_bytes;
   prop->maxThreadsPerBlock = static_cast<int>(Limits::threads);
   prop->warpSize = warpSize;
 }

@@ -46,7 +46,7 @@ char* SharedMemory::take(size_t bytes) {
   char* address = arena_ + used_;
   taken_ += bytes;
   used_ += (bytes + guard_bytes - 1) / guard_bytes * guard_bytes + guard_bytes;
-  if (taken_ > Limits::shared_most_bytes || used_ > arena_bytes)
+  if (taken_ > Limits::shared_bytes || used_ > arena_bytes)
     throw KernelError("a kernel takes " + std::to_string(taken_) + " bytes of shared memory");
   __asan_unpoison_memory_region(address, bytes);
   return address;

@@ -43,6 +43,12 @@ int barrier(Vote vote, bool predicate, Site site);
 uint64_t exchange(unsigned mask, uint64_t value, int source, bool vote, Site site);
 unsigned lane();
 
+// A device ends the process; here it is an error of the kernel.
+void fail_unaligned(const void* address, size_t alignment);
+inline void expect_aligned(const void* address, size_t alignment) {
+  if (reinterpret_cast<uintptr_t>(address) % alignment != 0) fail_unaligned(address, alignment);
+}
+
 cudaError_t enqueue_kernel(dim3 grid, dim3 block, size_t shared_bytes, cudaStream_t stream,
                            std::function<void()> thread);
 
