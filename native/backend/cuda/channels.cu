@@ -5,12 +5,19 @@
 namespace node_cudnn::cuda {
 namespace {
 
-template <class T>
+// A thread does a row: they are short.
+template <int V, class T>
 __global__ void __launch_bounds__(block_threads)
-    resize_channels_kernel(int64_t count, int64_t from, int64_t to, const T* source, T* target) {
-  for (int64_t index = thread_index(); index < count; index += thread_count()) {
-    const int64_t row = index / to, channel = index % to;
-    target[index] = channel < from ? source[row * from + channel] : from_float<T>(0);
+    resize_channels_kernel(int64_t rows, int from, int to, const T* source, T* target) {
+  for (int64_t row = thread_index(); row < rows; row += thread_count()) {
+    for (int begin = 0; begin < to; begin += V) {
+      Vector<T, V> values;
+      for (int k = 0; k < V; ++k) {
+        const int channel = begin + k;
+        values.at[k] = channel < from ? source[row * from + channel] : from_float<T>(0);
+      }
+      store(target + row * to + begin, values);
+    }
   }
 }
 
@@ -19,9 +26,10 @@ __global__ void __launch_bounds__(block_threads)
 void resize_channels(Cuda& cuda, DType dtype, const void* source, int64_t rows, int64_t from, int64_t to,
                      void* target) {
   with_float(dtype, [&]<class T>(std::type_identity<T>) {
-    const int64_t count = rows * to;
-    launch(resize_channels_kernel<T>, blocks_for(cuda, count), block_threads, 0, cuda.stream, count, from, to,
-           static_cast<const T*>(source), static_cast<T*>(target));
+    with_vector<T>(to, [&]<int V>(std::integral_constant<int, V>) {
+      launch(resize_channels_kernel<V, T>, blocks_for(cuda, rows), block_threads, 0, cuda.stream, rows, from, to,
+             static_cast<const T*>(source), static_cast<T*>(target));
+    });
   });
 }
 

@@ -1,21 +1,22 @@
-#include "backend/cuda/kernel.h"
-#include "backend/cuda/launch.h"
+#include "backend/cuda/columns.h"
 #include "backend/cuda/ops.h"
 #include "backend/cuda/slices.h"
 
 namespace node_cudnn::cuda {
 namespace {
 
-// Copies `channels` neighbours of every pixel between images of different numbers of channels.
-template <int V, class T>
-__global__ void __launch_bounds__(block_threads) copy_channels_kernel(int64_t count, int64_t channels, const T* from,
-                                                                      int64_t from_stride, T* to, int64_t to_stride) {
-  const int64_t vectors = channels / V;
-  for (int64_t i = thread_index(); i < count; i += thread_count()) {
-    const int64_t pixel = i / vectors, channel = i % vectors * V;
-    store(to + pixel * to_stride + channel, load<V>(from + pixel * from_stride + channel));
+// Copies the channels of every pixel between images of different numbers of channels.
+template <class T>
+struct CopyChannels {
+  const T* from;
+  T* to;
+  int64_t from_gap, to_gap;  // what the pixels of both have beside these channels
+
+  template <int V>
+  __device__ auto column(int64_t) const {
+    return [*this](Place at) { store(to + at.within(to_gap), load<V>(from + at.within(from_gap))); };
   }
-}
+};
 
 // One stretch of channels within both images, of that input.
 struct Stretch {
@@ -27,9 +28,9 @@ template <class T>
 void copy(const Cuda& cuda, const Stretch& s, const T* from, T* to) {
   const bool whole = (s.from_begin | s.from_stride | s.to_begin | s.to_stride) % full_vector<T> == 0;
   with_vector<T>(whole ? s.channels : 1, [&]<int V>(std::integral_constant<int, V>) {
-    const int64_t count = s.pixels * (s.channels / V);
-    launch(copy_channels_kernel<V, T>, blocks_for(cuda, count), block_threads, 0, cuda.stream, count, s.channels,
-           from + s.from_begin, s.from_stride, to + s.to_begin, s.to_stride);
+    map_columns<V>(
+        cuda, make_columns(cuda, s.pixels, s.channels, V),
+        CopyChannels<T>{from + s.from_begin, to + s.to_begin, s.from_stride - s.channels, s.to_stride - s.channels});
   });
 }
 

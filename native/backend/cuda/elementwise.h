@@ -7,9 +7,9 @@
 
 namespace node_cudnn::cuda {
 
-// Elements per thread: 16 bytes of the smallest type, at most 8 of them.
+// Elements per thread: 16 bytes of the largest type, so that no warp leaves gaps between its loads.
 template <class... T>
-constexpr int map_width = std::min(8, static_cast<int>(16 / std::min({sizeof(T)...})));
+constexpr int map_width = static_cast<int>(16 / std::max({sizeof(T)...}));
 
 // Calls body(i, n) for n = N neighbours from element i on, and 1 where they end, for all that falls to this thread.
 template <int N, class Body>

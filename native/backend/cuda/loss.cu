@@ -51,12 +51,14 @@ __global__ void __launch_bounds__(block_threads)
     softmax_gradient_kernel(Sizes s, const float* dloss, const float* probabilities, const int32_t* labels,
                             T* dlogits) {
   const float scale = *dloss / static_cast<float>(count_rows(s.batch, labels));
-  for (int64_t i = thread_index(); i < s.batch * s.classes; i += thread_count()) {
-    const int label = labels[i / s.classes];
-    float gradient = scale * (probabilities[i] - s.target(i % s.classes, label));
-    if (label == -1) gradient = 0;
-    if (s.is_wrong(label)) gradient = quiet_nan();
-    dlogits[i] = from_float<T>(gradient);
+  for (int64_t row = blockIdx.x; row < s.batch; row += gridDim.x) {
+    const int label = labels[row];
+    for (int64_t k = threadIdx.x; k < s.classes; k += blockDim.x) {
+      float gradient = scale * (probabilities[row * s.classes + k] - s.target(k, label));
+      if (label == -1) gradient = 0;
+      if (s.is_wrong(label)) gradient = quiet_nan();
+      dlogits[row * s.classes + k] = from_float<T>(gradient);
+    }
   }
 }
 
@@ -97,8 +99,8 @@ Prepared prepare_softmax_cross_entropy_grad(Cuda& cuda, const Graph& graph, cons
       make_sizes(node, dlogits, input_type(graph, node, 2), input_type(graph, node, 0), input_type(graph, node, 1));
   return with_float(dlogits.dtype, [&]<class T>(std::type_identity<T>) {
     return prepared("cuda", [=, &cuda](const Arguments& a) {
-      launch(softmax_gradient_kernel<T>, blocks_for(cuda, s.batch * s.classes, 4 * block_threads), block_threads, 0,
-             cuda.stream, s, input<float>(a, 0), input<float>(a, 1), input<int32_t>(a, 2), output<T>(a, 0));
+      launch(softmax_gradient_kernel<T>, blocks_for(cuda, s.batch, 1), block_threads, 0, cuda.stream, s,
+             input<float>(a, 0), input<float>(a, 1), input<int32_t>(a, 2), output<T>(a, 0));
     });
   });
 }

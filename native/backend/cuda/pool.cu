@@ -5,6 +5,7 @@
 #include "backend/cuda/kernel.h"
 #include "backend/cuda/launch.h"
 #include "backend/cuda/ops.h"
+#include "backend/cuda/pixels.h"
 #include "backend/cuda/slices.h"
 
 namespace node_cudnn::cuda {
@@ -14,28 +15,32 @@ namespace {
 // dilation.
 struct PoolAxis {
   int in, out, kernel, stride, before, after, dilation;
+  Divisor by_stride, by_dilation;
 
   __device__ int position(int o, int k) const { return o * stride - before + k * dilation; }
   __device__ bool inside(int position) const { return position >= 0 && position < in; }
   __device__ int first_output(int position) const {
     const int reach = position + before - (kernel - 1) * dilation;
-    return reach <= 0 ? 0 : (reach + stride - 1) / stride;
+    return reach <= 0 ? 0 : static_cast<int>(by_stride.quotient(static_cast<unsigned>(reach + stride - 1)));
   }
-  // The tap at which output o meets the position, or -1.
+  // The tap at which output o meets a position that it reaches, or -1.
   __device__ int tap(int o, int position) const {
     const int distance = position + before - o * stride;
-    return distance % dilation == 0 ? distance / dilation : -1;
+    const auto k = static_cast<int>(by_dilation.quotient(static_cast<unsigned>(distance)));
+    return k * dilation == distance ? k : -1;
   }
   __device__ bool reaches(int o, int position) const { return o < out && o * stride - before <= position; }
 
   // How many taps of output o count in an average.
   __device__ int count(int o, bool padding) const {
-    int taps = 0;
-    for (int k = 0; k < kernel; ++k) {
-      const int at = position(o, k);
-      taps += padding ? at < in + after : inside(at);
-    }
-    return taps;
+    const int start = position(o, 0);
+    return padding ? taps_before(in + after - start) : taps_before(in - start) - taps_before(-start);
+  }
+  // How many taps lie less than a distance behind the first.
+  __device__ int taps_before(int distance) const {
+    if (distance <= 0) return 0;
+    const auto taps = static_cast<int>(by_dilation.quotient(static_cast<unsigned>(distance + dilation - 1)));
+    return taps < kernel ? taps : kernel;
   }
 };
 
@@ -47,36 +52,23 @@ struct Pool {
 
   __device__ int64_t x_at(int n, int i, int j) const { return ((int64_t{n} * h.in + i) * w.in + j) * channels; }
   __device__ int64_t pixel(int n, int i, int j) const { return (int64_t{n} * h.out + i) * w.out + j; }
-  // 1 for a window without any tap, whose sum is 0.
-  __device__ float divisor(int i, int j) const {
+  // Of a tap in the average; 1 for a window without any, whose sum is 0.
+  __device__ float share(int i, int j) const {
     const int taps = h.count(i, count_padding) * w.count(j, count_padding);
-    return static_cast<float>(taps == 0 ? 1 : taps);
+    return 1.0f / static_cast<float>(taps == 0 ? 1 : taps);
   }
 };
-
-// Calls work(n, i, j, channel) for V channels of every pixel of images of `height` x `width`: rows go along y.
-template <int V, class Work>
-__device__ void for_pixels(const Pool& g, int height, int width, const Work& work) {
-  const int vectors = g.channels / V, across = width * vectors;
-  for (int64_t row = blockIdx.y; row < int64_t{g.images} * height; row += gridDim.y) {
-    const int n = static_cast<int>(row / height), i = static_cast<int>(row % height);
-    for (int at = static_cast<int>(thread_index()); at < across; at += static_cast<int>(thread_count()))
-      work(n, i, at / vectors, at % vectors * V);
-  }
-}
 
 __device__ bool is_nan(float x) { return x != x; }
 
 // The first maximum in the window; a NaN counts as the maximum, so that it is not lost.
 template <int V, class T, class I>
-__global__ void __launch_bounds__(block_threads) max_pool_kernel(Pool g, const T* x, T* y, I* index) {
-  for_pixels<V>(g, g.h.out, g.w.out, [&](int n, int i, int j, int channel) {
+__global__ void __launch_bounds__(block_threads) max_pool_kernel(Pool g, Pixels out, const T* x, T* y, I* index) {
+  for_pixels<V>(out, [&](int n, int i, int j, int channel) {
     float best[V];
-    int tap[V];
-    for (int k = 0; k < V; ++k) {
-      best[k] = -INFINITY;
-      tap[k] = -1;
-    }
+    int tap[V] = {};
+    for (int k = 0; k < V; ++k) best[k] = -INFINITY;
+    bool first = true;
     for (int ki = 0; ki < g.h.kernel; ++ki) {
       const int row = g.h.position(i, ki);
       if (!g.h.inside(row)) continue;
@@ -86,17 +78,18 @@ __global__ void __launch_bounds__(block_threads) max_pool_kernel(Pool g, const T
         const auto values = load<V>(x + g.x_at(n, row, column) + channel);
         for (int k = 0; k < V; ++k) {
           const float value = to_float(values.at[k]);
-          if (tap[k] >= 0 && !(value > best[k]) && !(is_nan(value) && !is_nan(best[k]))) continue;
-          best[k] = value;
-          tap[k] = ki * g.w.kernel + kj;
+          const bool better = first || (!(value <= best[k]) && !is_nan(best[k]));
+          best[k] = better ? value : best[k];
+          tap[k] = better ? ki * g.w.kernel + kj : tap[k];
         }
+        first = false;
       }
     }
     Vector<T, V> result;
     Vector<I, V> taps;
     for (int k = 0; k < V; ++k) {
       result.at[k] = from_float<T>(best[k]);
-      taps.at[k] = static_cast<I>(tap[k] < 0 ? 0 : tap[k]);
+      taps.at[k] = static_cast<I>(tap[k]);
     }
     store(y + g.pixel(n, i, j) * g.distance + channel, result);
     store(index + g.pixel(n, i, j) * g.channels + channel, taps);
@@ -124,15 +117,15 @@ struct FromAverage {
   template <int V>
   __device__ void add(const Pool& g, int64_t pixel, int channel, int i, int j, int, float* sums) const {
     const auto gradient = load<V>(dy + pixel * g.distance + channel);
-    const float divisor = g.divisor(i, j);
-    for (int k = 0; k < V; ++k) sums[k] += to_float(gradient.at[k]) / divisor;
+    const float share = g.share(i, j);
+    for (int k = 0; k < V; ++k) sums[k] += to_float(gradient.at[k]) * share;
   }
 };
 
 // Each pixel gathers from the windows that hold it, in order: no atomics, no zeroing.
 template <int V, class T, class From>
-__global__ void __launch_bounds__(block_threads) pool_grad_kernel(Pool g, From from, T* dx) {
-  for_pixels<V>(g, g.h.in, g.w.in, [&](int n, int row, int column, int channel) {
+__global__ void __launch_bounds__(block_threads) pool_grad_kernel(Pool g, Pixels in, From from, T* dx) {
+  for_pixels<V>(in, [&](int n, int row, int column, int channel) {
     float sums[V] = {};
     for (int i = g.h.first_output(row); g.h.reaches(i, row); ++i) {
       const int ki = g.h.tap(i, row);
@@ -150,8 +143,9 @@ __global__ void __launch_bounds__(block_threads) pool_grad_kernel(Pool g, From f
 }
 
 template <int V, class T>
-__global__ void __launch_bounds__(block_threads) avg_pool_kernel(Pool g, const T* x, T* y) {
-  for_pixels<V>(g, g.h.out, g.w.out, [&](int n, int i, int j, int channel) {
+__global__ void __launch_bounds__(block_threads) avg_pool_kernel(Pool g, Pixels out, const T* x, T* y) {
+  for_pixels<V>(out, [&](int n, int i, int j, int channel) {
+    const float share = g.share(i, j);
     float sums[V] = {};
     for (int ki = 0; ki < g.h.kernel; ++ki) {
       const int row = g.h.position(i, ki);
@@ -163,26 +157,22 @@ __global__ void __launch_bounds__(block_threads) avg_pool_kernel(Pool g, const T
         for (int k = 0; k < V; ++k) sums[k] += to_float(values.at[k]);
       }
     }
-    const float divisor = g.divisor(i, j);
     Vector<T, V> result;
-    for (int k = 0; k < V; ++k) result.at[k] = from_float<T>(sums[k] / divisor);
+    for (int k = 0; k < V; ++k) result.at[k] = from_float<T>(sums[k] * share);
     store(y + g.pixel(n, i, j) * g.distance + channel, result);
   });
 }
 
-dim3 pixel_grid(const Pool& g, int height, int width, int vector) {
-  const int64_t rows = int64_t{g.images} * height, across = int64_t{width} * (g.channels / vector);
-  return {static_cast<unsigned>((across + block_threads - 1) / block_threads),
-          static_cast<unsigned>(std::min<int64_t>(rows, 65535)), 1};
-}
+Pixels output_pixels(const Pool& g, int vector) { return make_pixels(g.images, g.h.out, g.w.out, g.channels, vector); }
+Pixels input_pixels(const Pool& g, int vector) { return make_pixels(g.images, g.h.in, g.w.in, g.channels, vector); }
 
 PoolAxis narrow(const char* role, const Axis& a) {
   // Also leaves room for the products that the kernels form.
   expect((a.out + 1) * a.stride + a.before + a.after + a.extent() + a.in < (int64_t{1} << 31),
          std::string(role) + " of the pooled image is too large");
   const auto to_int = [](int64_t x) { return static_cast<int>(x); };
-  return {to_int(a.in),     to_int(a.out),   to_int(a.kernel),  to_int(a.stride),
-          to_int(a.before), to_int(a.after), to_int(a.dilation)};
+  return {to_int(a.in),    to_int(a.out),      to_int(a.kernel),  to_int(a.stride),   to_int(a.before),
+          to_int(a.after), to_int(a.dilation), Divisor(a.stride), Divisor(a.dilation)};
 }
 
 // The last window may run over the padded edge (ceil mode), but must start before the far padding.
@@ -205,7 +195,6 @@ Pool make_pool(const Node& node, const ValueType& x, const ValueType& y) {
   const Window window = make_window(node, x, y, kernel[0], kernel[1]);
   expect_output_size("height", window.h);
   expect_output_size("width", window.w);
-  expect(int64_t{in.w} * in.c < (int64_t{1} << 31), "a row of the image is too large");
   return {static_cast<int>(in.n),
           static_cast<int>(in.c),
           narrow("height", window.h),
@@ -278,9 +267,10 @@ Prepared prepare_max_pool2d(Cuda& cuda, const Graph& graph, const Node& node) {
   const Pool g = apart(make_pool(node, x, y), graph, node.outputs[0]);
   Prepared own = with_index(g, output_type(graph, node, 1), y, [&]<class I>(std::type_identity<I>) {
     return with_pixels(x, [&]<class T, int V>(std::type_identity<T>, std::integral_constant<int, V>) {
+      const Pixels pixels = output_pixels(g, V);
       return prepared("cuda", [=, &cuda](const Arguments& a) {
-        launch(max_pool_kernel<V, T, I>, pixel_grid(g, g.h.out, g.w.out, V), block_threads, 0, cuda.stream, g,
-               input<T>(a, 0), output<T>(a, 0), output<I>(a, 1));
+        launch(max_pool_kernel<V, T, I>, pixels.grid(), pixels.block(), 0, cuda.stream, g, pixels, input<T>(a, 0),
+               output<T>(a, 0), output<I>(a, 1));
       });
     });
   });
@@ -293,9 +283,10 @@ Prepared prepare_max_pool2d_grad(Cuda& cuda, const Graph& graph, const Node& nod
   const Pool g = apart(make_pool(node, dx, dy), graph, node.inputs[0]);
   Prepared own = with_index(g, input_type(graph, node, 1), dy, [&]<class I>(std::type_identity<I>) {
     return with_pixels(dx, [&]<class T, int V>(std::type_identity<T>, std::integral_constant<int, V>) {
+      const Pixels pixels = input_pixels(g, V);
       return prepared("cuda", [=, &cuda](const Arguments& a) {
-        launch(pool_grad_kernel<V, T, FromMaximum<T, I>>, pixel_grid(g, g.h.in, g.w.in, V), block_threads, 0,
-               cuda.stream, g, FromMaximum<T, I>{input<T>(a, 0), input<I>(a, 1)}, output<T>(a, 0));
+        launch(pool_grad_kernel<V, T, FromMaximum<T, I>>, pixels.grid(), pixels.block(), 0, cuda.stream, g, pixels,
+               FromMaximum<T, I>{input<T>(a, 0), input<I>(a, 1)}, output<T>(a, 0));
       });
     });
   });
@@ -306,9 +297,10 @@ Prepared prepare_avg_pool2d(Cuda& cuda, const Graph& graph, const Node& node) {
   const ValueType &x = input_type(graph, node, 0), &y = output_type(graph, node, 0);
   const Pool g = apart(make_average(node, x, y), graph, node.outputs[0]);
   Prepared own = with_pixels(x, [&]<class T, int V>(std::type_identity<T>, std::integral_constant<int, V>) {
+    const Pixels pixels = output_pixels(g, V);
     return prepared("cuda", [=, &cuda](const Arguments& a) {
-      launch(avg_pool_kernel<V, T>, pixel_grid(g, g.h.out, g.w.out, V), block_threads, 0, cuda.stream, g,
-             input<T>(a, 0), output<T>(a, 0));
+      launch(avg_pool_kernel<V, T>, pixels.grid(), pixels.block(), 0, cuda.stream, g, pixels, input<T>(a, 0),
+             output<T>(a, 0));
     });
   });
   return beside(cuda, graph, node, pooling(g, x.dtype, false, false), std::move(own));
@@ -318,8 +310,9 @@ Prepared prepare_avg_pool2d_grad(Cuda& cuda, const Graph& graph, const Node& nod
   const ValueType &dy = input_type(graph, node, 0), &dx = output_type(graph, node, 0);
   const Pool g = apart(make_average(node, dx, dy), graph, node.inputs[0]);
   Prepared own = with_pixels(dx, [&]<class T, int V>(std::type_identity<T>, std::integral_constant<int, V>) {
+    const Pixels pixels = input_pixels(g, V);
     return prepared("cuda", [=, &cuda](const Arguments& a) {
-      launch(pool_grad_kernel<V, T, FromAverage<T>>, pixel_grid(g, g.h.in, g.w.in, V), block_threads, 0, cuda.stream, g,
+      launch(pool_grad_kernel<V, T, FromAverage<T>>, pixels.grid(), pixels.block(), 0, cuda.stream, g, pixels,
              FromAverage<T>{input<T>(a, 0)}, output<T>(a, 0));
     });
   });

@@ -50,23 +50,23 @@ __global__ void __launch_bounds__(block_threads)
   if (threadIdx.x == 0) *loss = sum / static_cast<float>(rows * targets.s.classes);
 }
 
-// Vectors lie within a row.
 template <int V, class T>
 __global__ void __launch_bounds__(block_threads)
     sigmoid_gradient_kernel(Targets targets, const float* dloss, const T* logits, T* dlogits) {
-  const int64_t classes = targets.s.classes, vectors = targets.s.batch * classes / V;
+  const int64_t classes = targets.s.classes;
   const int rows = count_rows(targets.s.batch, targets.labels);
   const float scale = *dloss / static_cast<float>(rows * classes);
-  for (int64_t i = thread_index(); i < vectors; i += thread_count()) {
-    const int64_t row = i * V / classes, k = i * V % classes;
-    auto values = load<V>(logits + i * V);
+  for (int64_t row = blockIdx.x; row < targets.s.batch; row += gridDim.x) {
     const bool ignored = targets.is_ignored(row), wrong = targets.is_wrong(row);
-    for (int j = 0; j < V; ++j) {
-      const float probability = 1 / (1 + expf(-to_float(values.at[j])));
-      const float slope = scale * (probability - targets.at(row, k + j));
-      values.at[j] = from_float<T>(ignored ? 0 : wrong ? quiet_nan() : slope);
+    for (int64_t k = int64_t{threadIdx.x} * V; k < classes; k += int64_t{blockDim.x} * V) {
+      auto values = load<V>(logits + row * classes + k);
+      for (int j = 0; j < V; ++j) {
+        const float probability = 1 / (1 + expf(-to_float(values.at[j])));
+        const float slope = scale * (probability - targets.at(row, k + j));
+        values.at[j] = from_float<T>(ignored ? 0 : wrong ? quiet_nan() : slope);
+      }
+      store(dlogits + row * classes + k, values);
     }
-    store(dlogits + i * V, values);
   }
 }
 
@@ -114,7 +114,7 @@ Prepared prepare_sigmoid_cross_entropy_grad(Cuda& cuda, const Graph& graph, cons
   return with_float(logits.dtype, [&]<class T>(std::type_identity<T>) {
     return with_vector<T>(s.classes, [&]<int V>(std::integral_constant<int, V>) {
       const auto run = [s, &cuda](const Arguments& a) {
-        launch(sigmoid_gradient_kernel<V, T>, blocks_for(cuda, s.batch * s.classes / V), block_threads, 0, cuda.stream,
+        launch(sigmoid_gradient_kernel<V, T>, blocks_for(cuda, s.batch, 1), block_threads, 0, cuda.stream,
                targets_of(s, a, 2), input<float>(a, 0), input<T>(a, 1), output<T>(a, 0));
       };
       return prepared("cuda", run, 0, {{0, 1}});

@@ -1,6 +1,5 @@
-#include "backend/cuda/kernel.h"
-#include "backend/cuda/launch.h"
 #include "backend/cuda/ops.h"
+#include "backend/cuda/pixels.h"
 
 namespace node_cudnn::cuda {
 namespace {
@@ -8,54 +7,46 @@ namespace {
 struct Subsampling {
   Dims x, y;
   int64_t stride_h, stride_w;
-};
-
-// Where a vector of channels lies: the offset counts vectors.
-struct Place {
-  int64_t n, i, j, channel;
-  __device__ Place(const Dims& d, int64_t vectors, int64_t index)
-      : n(index / vectors / d.w / d.h),
-        i(index / vectors / d.w % d.h),
-        j(index / vectors % d.w),
-        channel(index % vectors) {}
+  Divisor by_stride_h, by_stride_w;
 };
 
 template <int V, class T>
-__global__ void __launch_bounds__(block_threads) subsample_pad_kernel(Subsampling g, int64_t count, const T* x, T* y) {
-  for (int64_t index = thread_index(); index < count; index += thread_count()) {
-    const Place at(g.y, g.y.c / V, index);
+__global__ void __launch_bounds__(block_threads) subsample_pad_kernel(Subsampling g, Pixels out, const T* x, T* y) {
+  for_pixels<V>(out, [&](int n, int i, int j, int channel) {
     Vector<T, V> values;
     for (int k = 0; k < V; ++k) values.at[k] = from_float<T>(0);
-    if (at.channel * V < g.x.c)
-      values = load<V>(x + ((at.n * g.x.h + at.i * g.stride_h) * g.x.w + at.j * g.stride_w) * g.x.c + at.channel * V);
-    store(y + index * V, values);
-  }
+    if (channel < g.x.c)
+      values = load<V>(x + ((n * g.x.h + i * g.stride_h) * g.x.w + j * g.stride_w) * g.x.c + channel);
+    store(y + ((n * g.y.h + i) * g.y.w + j) * g.y.c + channel, values);
+  });
 }
 
 template <int V, class T>
 __global__ void __launch_bounds__(block_threads)
-    subsample_pad_grad_kernel(Subsampling g, int64_t count, const T* dy, T* dx) {
-  for (int64_t index = thread_index(); index < count; index += thread_count()) {
-    const Place at(g.x, g.x.c / V, index);
+    subsample_pad_grad_kernel(Subsampling g, Pixels in, const T* dy, T* dx) {
+  for_pixels<V>(in, [&](int n, int i, int j, int channel) {
     Vector<T, V> values;
     for (int k = 0; k < V; ++k) values.at[k] = from_float<T>(0);
-    if (at.i % g.stride_h == 0 && at.j % g.stride_w == 0)
-      values = load<V>(dy + ((at.n * g.y.h + at.i / g.stride_h) * g.y.w + at.j / g.stride_w) * g.y.c + at.channel * V);
-    store(dx + index * V, values);
-  }
+    const auto row = g.by_stride_h.quotient(static_cast<unsigned>(i)),
+               column = g.by_stride_w.quotient(static_cast<unsigned>(j));
+    if (row * g.stride_h == i && column * g.stride_w == j)
+      values = load<V>(dy + ((n * g.y.h + row) * g.y.w + column) * g.y.c + channel);
+    store(dx + ((n * g.x.h + i) * g.x.w + j) * g.x.c + channel, values);
+  });
 }
 
 Subsampling make_subsampling(const Node& node, const ValueType& x, const ValueType& y) {
   expect_counts(node, 1, 1);
   const Dims in = expect_activation("x", x), out = expect_activation("y", y);
   const auto stride = node.attributes.integers("stride");
-  expect(stride.size() == 2 && stride[0] > 0 && stride[1] > 0, "attribute stride must be two positive numbers");
+  expect(stride.size() == 2 && stride[0] > 0 && stride[1] > 0 && std::max(stride[0], stride[1]) < int64_t{1} << 31,
+         "attribute stride must be two positive numbers");
   expect(out.c >= in.c, "y must have at least the channels of x");
   expect_type("y", y,
               {x.dtype,
                Format::activation,
                {in.n, out.c, (in.h + stride[0] - 1) / stride[0], (in.w + stride[1] - 1) / stride[1]}});
-  return {in, out, stride[0], stride[1]};
+  return {in, out, stride[0], stride[1], Divisor(stride[0]), Divisor(stride[1])};
 }
 
 // Calls f with the storage type and a width of vectors that divides the channels of both images.
@@ -73,9 +64,10 @@ Prepared prepare_subsample_pad(Cuda& cuda, const Graph& graph, const Node& node)
   const ValueType& x = input_type(graph, node, 0);
   const Subsampling g = make_subsampling(node, x, output_type(graph, node, 0));
   return with_channels(g, x, [&]<class T, int V>(std::type_identity<T>, std::integral_constant<int, V>) {
+    const Pixels pixels = make_pixels(g.y.n, g.y.h, g.y.w, g.y.c, V);
     return prepared("cuda", [=, &cuda](const Arguments& a) {
-      launch(subsample_pad_kernel<V, T>, blocks_for(cuda, g.y.size() / V), block_threads, 0, cuda.stream, g,
-             g.y.size() / V, input<T>(a, 0), output<T>(a, 0));
+      launch(subsample_pad_kernel<V, T>, pixels.grid(), pixels.block(), 0, cuda.stream, g, pixels, input<T>(a, 0),
+             output<T>(a, 0));
     });
   });
 }
@@ -84,9 +76,10 @@ Prepared prepare_subsample_pad_grad(Cuda& cuda, const Graph& graph, const Node& 
   const ValueType& dx = output_type(graph, node, 0);
   const Subsampling g = make_subsampling(node, dx, input_type(graph, node, 0));
   return with_channels(g, dx, [&]<class T, int V>(std::type_identity<T>, std::integral_constant<int, V>) {
+    const Pixels pixels = make_pixels(g.x.n, g.x.h, g.x.w, g.x.c, V);
     return prepared("cuda", [=, &cuda](const Arguments& a) {
-      launch(subsample_pad_grad_kernel<V, T>, blocks_for(cuda, g.x.size() / V), block_threads, 0, cuda.stream, g,
-             g.x.size() / V, input<T>(a, 0), output<T>(a, 0));
+      launch(subsample_pad_grad_kernel<V, T>, pixels.grid(), pixels.block(), 0, cuda.stream, g, pixels, input<T>(a, 0),
+             output<T>(a, 0));
     });
   });
 }
