@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Graph, gradient } from '../../lib/graph/index.ts';
-import { linear, relu, softmaxCrossEntropy } from '../../lib/ops/index.ts';
+import { gather, linear, relu, softmaxCrossEntropy } from '../../lib/ops/index.ts';
 import { sgd } from '../../lib/optim/index.ts';
 import { compile, Device, type DeviceOptions, variablesOf } from '../../lib/program.ts';
 import { feed } from '../../lib/train/feed.ts';
@@ -122,7 +122,80 @@ describe('the simulated device', () => {
     }
     expect(failures).toBeGreaterThan(50);
   });
+
+  it('leaves no error of a step that failed halfway to another step', async ({ skip }) => {
+    if (!simulated) return skip('the device cuda is not the simulation');
+    let failures = 0;
+    for (let [call, unnoticed] = [0, 0]; unnoticed < mostUnnoticed; ) {
+      behave('');
+      const device = await Device.open('cuda:0');
+      for (let isLost = false; unnoticed < mostUnnoticed && !isLost; call += 1) {
+        const met = await lookUp(device, call);
+        const errors = met.filter(({ index, code }) => code !== errorOf(index));
+        for (const { index, code } of errors) expect(code, `index ${index} while call ${call} fails`).toMatch(failed);
+        isLost = errors.some(({ code }) => code === 'ERR_DEVICE_LOST');
+        unnoticed = errors.length === 0 ? unnoticed + 1 : 0;
+        failures += errors.length === 0 ? 0 : 1;
+      }
+      await device.close();
+    }
+    expect(failures).toBeGreaterThan(50);
+  });
 });
+
+/** Calls that destroy what has served its turn: nobody is told when they fail. More in a row, and nothing is left to fail. */
+const mostUnnoticed = 12;
+const failed = /^ERR_(DEVICE|OUT_OF_MEMORY|DEVICE_LOST)$/;
+const outOfRange = 7;
+const errorOf = (index: number) => (index === outOfRange ? 'ERR_ARGUMENT' : undefined);
+
+/** The error of a step that looked this index up. */
+interface Met {
+  readonly index: number;
+  readonly code: string | undefined;
+}
+
+/**
+ * Steps of a new program with good indices and bad ones, in every way that steps are started; from the first of them on the
+ * call of the runtime with this number fails, counted from 0.
+ */
+async function lookUp(device: Device, call: number): Promise<Met[]> {
+  await behaveNow('');
+  const graph = new Graph();
+  const table = graph.variable('table', { shape: [4, 3], initial: new Float32Array(12) });
+  graph.name(relu(gather(table, graph.input('index', { shape: [1], dtype: 'int32' }))), 'found');
+  const state = await device.createState(variablesOf(graph));
+  const program = await compile(graph, { device, state, keep: ['found'] });
+  await behaveNow(`fail=${call + callsToCount + 1}`);
+  const met: Met[] = [];
+  const settle = async (index: number, work: Promise<unknown>) => {
+    const code = await work.then(
+      () => undefined,
+      (error: { code: string }) => error.code,
+    );
+    met.push({ index, code });
+  };
+  const run = (index: number, steps = 1) =>
+    settle(index, program.run(steps, { index: new Int32Array(steps).fill(index) }));
+  const profile = (index: number) => settle(index, program.profile({ index: Int32Array.of(index) }));
+  await run(outOfRange);
+  await run(1);
+  await Promise.all([outOfRange, 2, outOfRange, 3].map((index) => run(index)));
+  await run(outOfRange, 2);
+  await settle(1, program.fetch('found'));
+  await profile(outOfRange);
+  await profile(3);
+  program.close();
+  state.close();
+  return met;
+}
+
+/** Also where a device is open. */
+async function behaveNow(settings: string): Promise<void> {
+  behave(settings);
+  await Device.open('cuda:7').catch(() => undefined); // counts the devices
+}
+const callsToCount = 1;
 
 interface Trained {
   readonly weights: Float32Array;

@@ -175,8 +175,10 @@ class CudaBackend final : public Backend {
   }
 
   void write(const ValueType& type, const void* host, void* device) override {
-    if (is_stored_as_given(type)) return transfer_.write(host, bytes(type), device);
-    transfer_.write(to_device_layout(type, host).data(), bytes(type), device);
+    marks_.keep_failure([&] {
+      if (is_stored_as_given(type)) return transfer_.write(host, bytes(type), device);
+      transfer_.write(to_device_layout(type, host).data(), bytes(type), device);
+    });
   }
 
   void read(const ValueType& type, const void* device, void* host) override {
@@ -192,17 +194,21 @@ class CudaBackend final : public Backend {
 
   std::function<void()> capture(std::function<void()> launches) override {
     auto step = std::make_shared<Step>(cuda_.stream, std::move(launches));
-    return [step] { step->run(); };
+    return [this, step] { marks_.launch([&] { step->run(); }); };
   }
 
   std::vector<double> time(const std::vector<std::function<void()>>& launches) override {
-    std::vector<double> seconds = time_on_device(cuda_.stream, launches);
+    std::vector<double> seconds;
+    marks_.launch([&] { seconds = time_on_device(cuda_.stream, launches); });
     synchronise();
     return seconds;
   }
 
   double measure(const std::function<void()>& launches) override {
-    return Stopwatch(cuda_, {}, {}).milliseconds(launches) / 1000.0;
+    double milliseconds = 0;
+    marks_.launch([&] { milliseconds = Stopwatch(cuda_, {}, {}).milliseconds(launches); });
+    synchronise();
+    return milliseconds / 1000.0;
   }
 
   std::string known_choice(const std::string& problem) const override { return engines_->known(problem); }

@@ -27,12 +27,20 @@ void Marks::release() noexcept {
   cudaFree(fault_);
 }
 
+void Marks::forget_failed() {
+  if (!failed_) return;
+  check(cudaMemsetAsync(fault_, 0, sizeof *fault_, compute_), "cudaMemsetAsync");
+  failed_ = false;
+}
+
 Wait Marks::add() {
   const Mark& mark = marks_[next_];
+  launch([&] {
+    check(cudaMemcpyAsync(mark.found, fault_, sizeof *fault_, cudaMemcpyDeviceToHost, compute_), "cudaMemcpyAsync");
+    check(cudaMemsetAsync(fault_, 0, sizeof *fault_, compute_), "cudaMemsetAsync");
+    check(cudaEventRecord(mark.passed, compute_), "cudaEventRecord");
+  });
   next_ = (next_ + 1) % marks_.size();
-  check(cudaMemcpyAsync(mark.found, fault_, sizeof *fault_, cudaMemcpyDeviceToHost, compute_), "cudaMemcpyAsync");
-  check(cudaMemsetAsync(fault_, 0, sizeof *fault_, compute_), "cudaMemsetAsync");
-  check(cudaEventRecord(mark.passed, compute_), "cudaEventRecord");
   return [this, &mark] { wait(mark); };
 }
 
