@@ -1,4 +1,5 @@
 // What the simulated device was asked for, in the order of the calls.
+import { renameSync, writeFileSync } from 'node:fs';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -27,8 +28,13 @@ export class SimulatedDevice {
     });
     afterAll(async () => {
       process.env.NODE_CUDNN_SIMULATION_LOG = '';
+      process.env.NODE_CUDNN_SIMULATION_HOLD = '';
       await rm(this.#folder, { recursive: true });
     });
+  }
+
+  hold(name: string): Hold {
+    return new Hold(join(this.#folder, `${name}.hold`));
   }
 
   /** The lines of its life from now on. */
@@ -42,6 +48,41 @@ export class SimulatedDevice {
         return { what, bytes: Number(bytes), about };
       });
     };
+  }
+}
+
+/**
+ * While more steps are to come, the device ends none before another one is there than those it has begun: so whoever asks
+ * for steps is never too slow.
+ */
+export class Hold {
+  readonly #file: string;
+  #asked = 0;
+
+  constructor(file: string) {
+    this.#file = file;
+    this.over();
+    process.env.NODE_CUDNN_SIMULATION_HOLD = file;
+  }
+
+  more(): void {
+    this.#allow(this.#asked);
+  }
+
+  /** A step is asked for. */
+  asked(isLast: boolean): void {
+    this.#asked += 1;
+    if (isLast) this.over();
+    else this.more();
+  }
+
+  over(): void {
+    this.#allow(2 ** 31);
+  }
+
+  #allow(steps: number): void {
+    writeFileSync(`${this.#file}.new`, String(steps));
+    renameSync(`${this.#file}.new`, this.#file); // never seen half written
   }
 }
 

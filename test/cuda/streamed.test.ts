@@ -2,6 +2,7 @@
 // simulated device can show (`.ci/run simulate`) is read from its log.
 import { describe, expect, it } from 'vitest';
 import { syntheticDataSet } from '../../lib/data/index.ts';
+import type { BatchOrder, ImageSet, StreamedSet } from '../../lib/data/types.ts';
 import { Graph } from '../../lib/graph/index.ts';
 import { gather } from '../../lib/ops/index.ts';
 import { compile, Device, variablesOf } from '../../lib/program.ts';
@@ -9,7 +10,7 @@ import { Trainer } from '../../lib/train/index.ts';
 import { streamedOf } from '../train/streamed.ts';
 import { tinyModel, tinyRun } from '../train/tiny.ts';
 import { close, imageBytes, inputsOf, start } from './fed-step.ts';
-import { type LoggedStep, SimulatedDevice, stepsIn } from './log.ts';
+import { type Hold, type LoggedStep, SimulatedDevice, stepsIn } from './log.ts';
 
 const simulated = new SimulatedDevice();
 const steps = 8;
@@ -54,7 +55,11 @@ it('brings the images of a step beside the step before, and has no more than two
   await using device = await opened('cuda');
   const started = await start(device.device);
   const lines = simulated.logged('steps');
-  await Promise.all(inputs.map((input) => started.program.step({ ...input })));
+  const hold = simulated.hold('steps');
+  hold.more();
+  const all = inputs.map((input) => started.program.step({ ...input }));
+  hold.over();
+  await Promise.all(all);
   const found = stepsIn(await lines(), imageBytes);
   close(started);
   expect(found).toHaveLength(steps);
@@ -69,11 +74,27 @@ it('trains and evaluates sets that stream so', async ({ skip }) => {
     ...{ trainCount: batchSize * training, testCount: batchSize * evaluation },
   });
   const { augment: _, ...options } = tinyRun({ model: tinyModel(), batchSize, epochs: 1, stepsPerCall: training });
+  let hold: Hold | undefined;
+  const watched = (resident: ImageSet): StreamedSet => {
+    const set = streamedOf(resident);
+    async function* batches(order: BatchOrder) {
+      let left = set.count / batchSize;
+      hold?.more();
+      for await (const batch of set.batches(order)) {
+        left -= 1;
+        const isLast = left === 0;
+        setImmediate(() => hold?.asked(isLast)); // when it has been
+        yield batch;
+      }
+    }
+    return { ...set, batches };
+  };
   await using trainer = await Trainer.create({
     ...{ ...options, device: 'cuda', normalisation: { mean: [0.5, 0.5, 0.5], std: [0.2, 0.2, 0.2] } },
-    data: { ...data, train: streamedOf(data.train), test: streamedOf(data.test) },
+    data: { ...data, train: watched(data.train), test: watched(data.test) },
   });
   const lines = simulated.logged('training');
+  hold = simulated.hold('training');
   await trainer.fit();
   const found = stepsIn(await lines(), batchSize * 48 * 48 * 3);
   expect(found).toHaveLength(training + evaluation);
@@ -81,7 +102,7 @@ it('trains and evaluates sets that stream so', async ({ skip }) => {
   expectOverlap(found.slice(training));
 });
 
-/** But for the first: the device may wait for it before JavaScript has enqueued the second. */
+/** But for the first: the device may look for the second before JavaScript has enqueued it. */
 function expectOverlap(found: readonly LoggedStep[]): void {
   for (const [i, { begins }] of found.entries()) {
     if (i >= 2) expect(begins, `step ${i} begins beside step ${i - 1}`).toBeLessThan(found[i - 1]?.awaited as number);

@@ -6,7 +6,9 @@
 // for each kernel of ours and each plan of cuDNN's, and for plans of the nodes that are named. It is read when the
 // devices are counted; another text than before stands for another process: errors and counters start again.
 // NODE_CUDNN_SIMULATION_LOG names a file that gets a line for every allocation and for everything that is put into a
-// stream, in the order of the calls.
+// stream, in the order of the calls. NODE_CUDNN_SIMULATION_HOLD names a file that holds a number: nobody sees an event
+// pass unless fewer waits for another stream than that have been put into streams since the file was named. So a test
+// has its say before the device ends a step.
 #pragma once
 
 #include <cuda_runtime_api.h>
@@ -32,6 +34,9 @@ void done(const std::string& work);
 
 // A line of the log: what, and the addresses, handles and sizes that it is about, the stream last.
 void note(const char* what, std::initializer_list<const void*> about, size_t bytes = 0);
+
+void count_wait();
+void hold();  // waits for the test, but not for ever
 
 // Every call of the runtime goes through one of these. `failure` is what the call returns where it is the one to fail.
 using Call = std::function<cudaError_t()>;

@@ -76,6 +76,7 @@ cudaError_t cudaStreamQuery(cudaStream_t stream) {
 cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned) {
   return on(stream, cudaErrorUnknown, [&] {
     note("wait", {event, stream});
+    count_wait();
     enqueue(stream, [event, count = event->recorded] { reach(event, count); });
     return cudaSuccess;
   });
@@ -164,6 +165,7 @@ cudaError_t cudaEventSynchronize(cudaEvent_t event) {
   return call(cudaErrorIllegalAddress, [&] {
     note("synchronise_event", {event});
     if (event->reached == event->recorded) return cudaSuccess;
+    hold();
     return run_device([&] { drain_until(event->stream, [&] { return event->reached == event->recorded; }); });
   });
 }
