@@ -9,9 +9,10 @@ import { normCases, poolingCases } from '../ops/cases.ts';
 import { compareCase, titled } from '../ops/compare.ts';
 import { type Dtype, drawNumbers, type Numbers, type OpCase } from '../ops/operands.ts';
 import { runCase } from '../ops/run-case.ts';
+import { presence } from '../support/devices.ts';
 import { Random } from '../support/random.ts';
 
-const { available } = Device.backends().find(({ name }) => name === 'cuda') ?? { available: false };
+const { available } = await presence('cuda');
 const cache = mkdtempSync(join(tmpdir(), 'node-cudnn-beside-'));
 let reference: Device;
 let cuda: Device | undefined;

@@ -7,9 +7,10 @@ import { compile, Device } from '../../lib/program.ts';
 import { cases } from '../ops/cases.ts';
 import { compareCase, titled } from '../ops/compare.ts';
 import { type Dtype, type OpCase, usesF } from '../ops/operands.ts';
+import { presence } from '../support/devices.ts';
 import { rounds } from './rounds.ts';
 
-const { available, reason } = Device.backends().find(({ name }) => name === 'cuda') ?? { available: false };
+const { available, reason } = await presence('cuda');
 
 let reference: Device;
 let cuda: Device | undefined;

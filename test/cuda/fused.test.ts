@@ -14,8 +14,9 @@ import {
   stepOf,
   summing,
 } from '../graph/fused/narrow.ts';
+import { presence } from '../support/devices.ts';
 
-const { available } = Device.backends().find(({ name }) => name === 'cuda') ?? { available: false };
+const { available } = await presence('cuda');
 let simulated = false;
 beforeAll(async () => {
   if (!available) return;

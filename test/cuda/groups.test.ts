@@ -9,8 +9,9 @@ import { BatchNorm2d, Conv2d, GlobalAvgPool, Linear, ReLU, Sequential } from '..
 import { relu } from '../../lib/ops/index.ts';
 import { compile, Device, type DeviceOptions, variablesOf } from '../../lib/program.ts';
 import { difference, forwardValues, type Outcome, run, stepOf } from '../graph/fused/narrow.ts';
+import { presence } from '../support/devices.ts';
 
-const { available } = Device.backends().find(({ name }) => name === 'cuda') ?? { available: false };
+const { available } = await presence('cuda');
 let simulated = false;
 let folder: string;
 beforeAll(async () => {

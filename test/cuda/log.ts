@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll } from 'vitest';
 import { Device } from '../../lib/program.ts';
+import { presence } from '../support/devices.ts';
 
 /** What was enqueued or allocated; of streams, events and memory the addresses, the stream last. See sim/control.h. */
 export interface Line {
@@ -21,7 +22,7 @@ export class SimulatedDevice {
   constructor() {
     beforeAll(async () => {
       this.#folder = await mkdtemp(join(tmpdir(), 'node-cudnn-log-'));
-      if (!Device.backends().some(({ name, available }) => name === 'cuda' && available)) return;
+      if (!(await presence('cuda')).available) return;
       const device = await Device.open('cuda');
       this.isThere = device.description.startsWith('simulated device');
       await device.close();

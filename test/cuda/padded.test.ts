@@ -5,9 +5,10 @@ import { Device } from '../../lib/program.ts';
 import { cases } from '../ops/cases.ts';
 import { compareCase, titled } from '../ops/compare.ts';
 import type { Dtype, OpCase } from '../ops/operands.ts';
+import { presence } from '../support/devices.ts';
 import { rounds } from './rounds.ts';
 
-const { available } = Device.backends().find(({ name }) => name === 'cuda') ?? { available: false };
+const { available } = await presence('cuda');
 let reference: Device;
 let cuda: Device | undefined;
 

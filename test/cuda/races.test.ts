@@ -6,9 +6,10 @@ import { Device } from '../../lib/program.ts';
 import { cases } from '../ops/cases.ts';
 import { drawNumbers, type Numbers, type OpCase } from '../ops/operands.ts';
 import { runCase } from '../ops/run-case.ts';
+import { presence } from '../support/devices.ts';
 import { Random } from '../support/random.ts';
 
-const { available, reason } = Device.backends().find(({ name }) => name === 'cuda') ?? { available: false };
+const { available, reason } = await presence('cuda');
 const ops = [...new Set(cases.flatMap(({ nodes }) => nodes.map(({ op }) => op)))].sort();
 
 let cuda: Device | undefined;

@@ -3,9 +3,10 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { HostArray } from '../../lib/graph/index.ts';
 import { Device } from '../../lib/program.ts';
+import { presence } from '../support/devices.ts';
 import { close, inputsOf, type Started, stackedInputs, start } from './fed-step.ts';
 
-const { available, reason } = Device.backends().find(({ name }) => name === 'cuda') ?? { available: false };
+const { available, reason } = await presence('cuda');
 const steps = 8;
 
 let reference: Device;

@@ -9,12 +9,13 @@ import { gather, linear, relu, softmaxCrossEntropy } from '../../lib/ops/index.t
 import { sgd } from '../../lib/optim/index.ts';
 import { compile, Device, type DeviceOptions, variablesOf } from '../../lib/program.ts';
 import { feed } from '../../lib/train/feed.ts';
+import { presence } from '../support/devices.ts';
 import { Random } from '../support/random.ts';
 import { disagreement, lossesOf, networks } from './device/training.ts';
 
 let simulated = false;
 beforeAll(async () => {
-  if (!Device.backends().some(({ name, available }) => name === 'cuda' && available)) return;
+  if (!(await presence('cuda')).available) return;
   const device = await Device.open('cuda:0');
   simulated = device.description.startsWith('simulated device');
   await device.close();

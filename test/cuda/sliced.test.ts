@@ -3,8 +3,9 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Device } from '../../lib/program.ts';
 import { compareWithCopies, modes, networks } from '../graph/fused/sliced.ts';
+import { presence } from '../support/devices.ts';
 
-const { available, reason } = Device.backends().find(({ name }) => name === 'cuda') ?? { available: false };
+const { available, reason } = await presence('cuda');
 
 let cuda: Device | undefined;
 beforeAll(async () => {

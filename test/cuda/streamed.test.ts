@@ -7,6 +7,7 @@ import { Graph } from '../../lib/graph/index.ts';
 import { gather } from '../../lib/ops/index.ts';
 import { compile, Device, variablesOf } from '../../lib/program.ts';
 import { Trainer } from '../../lib/train/index.ts';
+import { presence } from '../support/devices.ts';
 import { streamedOf } from '../train/streamed.ts';
 import { tinyModel, tinyRun } from '../train/tiny.ts';
 import { close, imageBytes, inputsOf, start } from './fed-step.ts';
@@ -16,11 +17,11 @@ const simulated = new SimulatedDevice();
 const steps = 8;
 const inputs = Array.from({ length: steps }, (_, step) => inputsOf(step));
 
-describe.each(['reference', 'cpu', 'cuda'])('on %s', (name) => {
-  const { available, reason } = Device.backends().find((backend) => backend.name === name) ?? { available: false };
-
+describe.each(
+  await Promise.all(['reference', 'cpu', 'cuda'].map(async (name) => ({ name, ...(await presence(name)) }))),
+)('on $name', ({ name, available, reason }) => {
   it('steps that are enqueued at once give the bits of steps that are awaited', async ({ skip }) => {
-    if (!available) return skip(reason ?? `there is no device ${name}`);
+    if (!available) return skip(reason);
     await using device = await opened(name);
     const [awaited, atOnce] = [await start(device.device), await start(device.device)];
     for (const input of inputs) await awaited.program.step({ ...input });
@@ -35,7 +36,7 @@ describe.each(['reference', 'cpu', 'cuda'])('on %s', (name) => {
   });
 
   it('an error of a step rejects that step, whatever runs beside it', async ({ skip }) => {
-    if (!available) return skip(reason ?? `there is no device ${name}`);
+    if (!available) return skip(reason);
     await using device = await opened(name);
     const graph = new Graph();
     const table = graph.variable('table', { shape: [4], initial: Float32Array.of(0, 10, 20, 30) });
