@@ -56,6 +56,10 @@ describe.skipIf(!plugIn?.available)(
       });
     });
 
+    it('finds NVRTC, without which cuDNN compiles nothing', () => {
+      expect(found('NVRTC')).toMatchObject({ serves: true, found: expect.stringContaining('libnvrtc') });
+    });
+
     it.skipIf(!hasDriver)(`finds cuDNN${hasDriver ? '' : ' (skipped: cuDNN opens only where a driver is)'}`, () => {
       expect(found('cuDNN')).toMatchObject({
         serves: true,

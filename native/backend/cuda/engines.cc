@@ -18,8 +18,9 @@ namespace node_cudnn::cuda {
 namespace {
 
 constexpr size_t workspace_limit = size_t{256} << 20;  // more is taken only where nothing else serves
-constexpr int compiled_candidates = 2;                 // each takes about a second to compile
-constexpr int64_t enough_precompiled = 8;              // beside as many, none is compiled unless it was asked for
+constexpr int most_compiled = 4;                       // where they were asked for; each takes a second or more
+constexpr size_t most_compiled_beside_own = 2;         // where a kernel of ours does it as well
+constexpr int64_t enough_precompiled = 8;              // beside as many none is compiled unasked, beside fewer one
 constexpr const char* own_kernel = "own kernel";       // as a choice that is kept
 
 const char* name_of(Pass pass) { return pass == Pass::forward ? "forward" : pass == Pass::dgrad ? "dgrad" : "wgrad"; }
@@ -188,7 +189,7 @@ std::string describe(const Pooling& p) {
 
 std::vector<Candidate> worth_timing(const std::vector<Candidate>& candidates, bool compile) {
   const auto precompiled = std::count_if(candidates.begin(), candidates.end(), std::not_fn(&Candidate::compiles));
-  int left = compile || precompiled < enough_precompiled ? compiled_candidates : 0;
+  int left = compile ? most_compiled : precompiled < enough_precompiled ? 1 : 0;
   std::vector<Candidate> worth;
   for (const Candidate& candidate : candidates)
     if (!candidate.compiles || --left >= 0) worth.push_back(candidate);
@@ -332,7 +333,7 @@ Engines::Choice Engines::library_plan_for(Plan& own, const Problem& problem, con
     if (Choice choice = make(candidate); choice.plan) return choice;
   }
   if (!timed) return {};
-  candidates.resize(std::min<size_t>(candidates.size(), compiled_candidates));
+  candidates.resize(std::min(candidates.size(), most_compiled_beside_own));
   Choice best{nullptr, own_kernel};
   try {
     const OperandBytes bytes = operand_bytes(problem);

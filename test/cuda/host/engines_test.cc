@@ -87,9 +87,9 @@ std::vector<Candidate> some(int precompiled, int compiled) {
 }
 
 TEST(WorthTiming, ManyPrecompiledEnginesLeaveOutThoseThatCompileUnlessTheyAreAskedFor) {
-  EXPECT_EQ(worth_timing(some(8, 3), false).size(), 8u);
-  EXPECT_EQ(worth_timing(some(8, 3), true).size(), 10u);
-  EXPECT_EQ(worth_timing(some(7, 3), false).size(), 9u);
+  EXPECT_EQ(worth_timing(some(8, 5), false).size(), 8u);
+  EXPECT_EQ(worth_timing(some(8, 5), true).size(), 12u);
+  EXPECT_EQ(worth_timing(some(7, 3), false).size(), 8u);
   EXPECT_EQ(worth_timing(some(0, 1), false).size(), 1u);
 }
 

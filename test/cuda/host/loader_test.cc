@@ -70,6 +70,12 @@ TEST_F(Loader, AnErrorNamesEveryPathTriedAndTheCure) {
   }
 }
 
+TEST_F(Loader, NvrtcMayBeMissing) {
+  const path own = make("own");
+  std::ofstream(own / ("libnvrtc.so." + std::to_string(CUDART_VERSION / 1000))) << "not a library";
+  EXPECT_FALSE(open_nvrtc(surroundings({}, own)));
+}
+
 TEST(CudnnVersion, FromTheLeastAndTheBuiltOneOnWithinNine) {
   expect_cudnn_version(91100, 91100, "f");
   expect_cudnn_version(92801, 91100, "f");

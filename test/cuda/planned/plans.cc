@@ -160,6 +160,7 @@ std::string content(const char* path) {
 CudnnFunctions open_libraries() {
   const Surroundings surroundings = Surroundings::of_process("");
   open_cublas(surroundings);
+  open_nvrtc(surroundings);
   return CudnnFunctions(open_cudnn(surroundings).library);
 }
 

@@ -55,6 +55,11 @@ std::string cublas(const Surroundings& surroundings) {
   return std::to_string(number / 10000) + "." + std::to_string(number / 100 % 100) + ", " + opened.file.string();
 }
 
+std::string nvrtc(const Surroundings& surroundings) {
+  const auto opened = open_nvrtc(surroundings);
+  return opened ? opened->file.string() : "not found: cuDNN goes without engines that it compiles at run time";
+}
+
 std::string cudnn(const Surroundings& surroundings) {
   const Opened opened = open_cudnn(surroundings);
   const CudnnFunctions cudnn(opened.library);
@@ -77,6 +82,7 @@ extern "C" __attribute__((visibility("default"))) std::vector<node_cudnn::Findin
       {"CUDA runtime", version(CUDART_VERSION) + ", part of the plug-in", true},
       finding("NVIDIA driver", driver),
       finding("cuBLASLt", [&] { return cublas(surroundings); }),
+      finding("NVRTC", [&] { return nvrtc(surroundings); }),
   };
   // Without the driver cuDNN does not open; without cuBLASLt, opening it would end the process.
   if (!findings[1].serves || !findings[2].serves) {

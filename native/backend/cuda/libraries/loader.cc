@@ -137,6 +137,17 @@ Opened open_cublas(const Surroundings& s) {
   return open_first(cublas_name(), cublas_folders(s), "cublasLtCreate", s.option.empty());
 }
 
+std::optional<Opened> open_nvrtc(const Surroundings& s) {
+  std::vector<path> folders = cublas_folders(s);
+  if (s.option.empty())
+    for (const path& wheel : python_environments(s)) add(folders, wheel / "cuda_nvrtc/lib");
+  try {
+    return open_first("libnvrtc.so." + std::to_string(cuda_major), folders, "nvrtcVersion", s.option.empty());
+  } catch (const Error&) {
+    return {};
+  }
+}
+
 Opened open_cudnn(const Surroundings& s) {
   const Opened dispatcher = open_first(cudnn_name, cudnn_folders(s), "cudnnGetVersion", s.option.empty());
   std::error_code error;

@@ -4,6 +4,7 @@
 
 #include <filesystem>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -32,6 +33,8 @@ struct Opened {
 // Throw Error (device) with every path tried, what the loader said of it, and the cure.
 Opened open_cublas(const Surroundings& surroundings);
 Opened open_cudnn(const Surroundings& surroundings);
+// Before cuDNN, which looks for it beside itself alone, and goes without engines that it compiles where there is none.
+std::optional<Opened> open_nvrtc(const Surroundings& surroundings);
 
 constexpr int least_cudnn = 91100;
 // "9.11.0" for 91100. Throws where the version does not serve a back end built with `built`.

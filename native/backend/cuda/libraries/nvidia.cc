@@ -72,7 +72,9 @@ class NvidiaLibraries final : public Libraries {
 
 std::unique_ptr<Libraries> open_libraries(const Cuda& cuda, const BackendOptions& options) {
   const Surroundings surroundings = Surroundings::of_process(options.libraries);
-  const Opened cublas = open_cublas(surroundings), cudnn = open_cudnn(surroundings);
+  const Opened cublas = open_cublas(surroundings);
+  open_nvrtc(surroundings);
+  const Opened cudnn = open_cudnn(surroundings);
   return std::make_unique<NvidiaLibraries>(cuda, cublas, cudnn);
 }
 
