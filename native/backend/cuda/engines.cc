@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <bit>
-#include <cstdio>
 #include <cstdlib>
 #include <fstream>
 #include <limits>
@@ -113,13 +112,6 @@ class FromZero final : public Plan {
   std::vector<size_t> bytes_;  // of the outputs
 };
 
-template <class Problem>
-std::unique_ptr<Plan> build(Libraries& libraries, const Problem& problem, const Candidate& candidate) {
-  auto plan = libraries.build(problem, candidate);
-  if (!plan || !candidate.accumulates) return plan;
-  return std::make_unique<FromZero>(std::move(plan), operand_bytes(problem).outputs);
-}
-
 // Infinity where the plan fails when it is run, or cannot be captured: then it does not serve.
 float time_of(Stopwatch& stopwatch, Plan& plan, float least) {
   try {
@@ -143,21 +135,16 @@ std::filesystem::path user_cache() {
   return {};
 }
 
+std::filesystem::path folder_of(const BackendOptions& options) {
+  return options.engine_cache.empty() ? user_cache() : std::filesystem::path(options.engine_cache);
+}
+
 std::string signature(const Cuda& cuda) {
   int driver = 0;
   check(cudaDriverGetVersion(&driver), "cudaDriverGetVersion");
   return "engines 1; " + cuda.name + "; sm_" + std::to_string(cuda.compute_capability) + "; " +
          std::to_string(cuda.multiprocessors) + " multiprocessors; driver " + std::to_string(driver) + "; " +
          cuda.libraries->versions() + (cuda.deterministic ? "; deterministic" : "");
-}
-
-// FNV-1a.
-std::string hash(const std::string& text) {
-  uint64_t value = 14695981039346656037u;
-  for (const char c : text) value = (value ^ static_cast<unsigned char>(c)) * 1099511628211u;
-  char digits[17];
-  std::snprintf(digits, sizeof digits, "%016llx", static_cast<unsigned long long>(value));
-  return digits;
 }
 
 }  // namespace
@@ -230,14 +217,25 @@ Engines::Engines(Cuda& cuda, const BackendOptions& options)
       compiled_(options.deterministic || (options.compiled_engines == CompiledEngines::timed && !measure_)
                     ? CompiledEngines::never
                     : options.compiled_engines),
-      cache_(options.engine_cache.empty() ? user_cache() : std::filesystem::path(options.engine_cache),
-             signature(cuda)) {}
+      cache_(folder_of(options), signature(cuda)),
+      plans_(folder_of(options), signature(cuda)) {}
 
 std::string Engines::mode() const {
   const char* compiled = compiled_ == CompiledEngines::never   ? ""
                          : compiled_ == CompiledEngines::timed ? "; compiled engines timed"
                                                                : "; compiled engines always";
   return std::string(cuda_.tf32 ? "; tf32" : "") + compiled;
+}
+
+// From what was saved, where it was compiled before.
+template <class Problem>
+std::shared_ptr<Plan> Engines::build(const Problem& problem, Candidate candidate) {
+  const std::string key = describe(problem) + '\t' + candidate.name;
+  if (candidate.compiles) candidate.saved = plans_.find(key);
+  auto plan = cuda_.libraries->build(problem, candidate);
+  if (plan && candidate.compiles && candidate.saved.empty()) plans_.keep(key, plan->saved());
+  if (!plan || !candidate.accumulates) return plan;
+  return std::make_shared<FromZero>(std::move(plan), operand_bytes(problem).outputs);
 }
 
 template <class Problem>
@@ -257,7 +255,7 @@ Engines::Choice Engines::kept_or_measured(const std::string& key, const Problem&
   const std::string known = cache_.find(key);
   for (const Candidate& candidate : candidates) {
     if (candidate.name != known) continue;
-    if (auto plan = build(*cuda_.libraries, problem, candidate)) return {std::move(plan), known};
+    if (auto plan = build(problem, candidate)) return {std::move(plan), known};
   }
   if (alternative && !known.empty()) {
     if (Choice choice = alternative(); choice.name == known) return choice;
@@ -270,7 +268,7 @@ Engines::Choice Engines::first(const Problem& problem, const std::vector<Candida
                                const Alternative& alternative) {
   Choice large;
   for (const Candidate& candidate : candidates) {
-    auto plan = build(*cuda_.libraries, problem, candidate);
+    auto plan = build(problem, candidate);
     if (plan && plan->workspace_bytes() <= workspace_limit) return {std::move(plan), candidate.name};
     if (plan && !large.plan) large = {std::move(plan), candidate.name};
   }
@@ -298,7 +296,7 @@ Engines::Choice Engines::fastest(const std::string& key, const Problem& problem,
       best = std::move(choice);
     };
     for (const Candidate& candidate : worth_timing(candidates, compiled_ == CompiledEngines::timed))
-      consider({build(*cuda_.libraries, problem, candidate), candidate.name});
+      consider({build(problem, candidate), candidate.name});
     if (alternative) consider(alternative());
     if (best.plan) cache_.keep(key, best.name);
   } catch (const std::bad_alloc&) {  // no room to measure: the best so far serves, and is not kept
@@ -323,7 +321,7 @@ Engines::Choice Engines::library_plan_for(Plan& own, const Problem& problem, con
   const std::string key = describe(problem), known = timed ? cache_.find(key) : "";
   if (known == own_kernel) return {};
   const auto make = [&](const Candidate& candidate) -> Choice {
-    auto plan = build(*cuda_.libraries, problem, candidate);
+    auto plan = build(problem, candidate);
     if (!plan || plan->workspace_bytes() > workspace_limit) return {};
     return {std::move(plan), candidate.name};
   };

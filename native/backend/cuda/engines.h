@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "backend/cuda/libraries.h"
+#include "backend/cuda/plan_files.h"
 
 namespace node_cudnn::cuda {
 
@@ -71,6 +72,8 @@ class Engines {
  private:
   std::string mode() const;
   template <class Problem>
+  std::shared_ptr<Plan> build(const Problem& problem, Candidate candidate);
+  template <class Problem>
   Choice instead_for(Plan& own, const Problem& problem, const Completion& complete);
   template <class Problem>
   Choice library_plan_for(Plan& own, const Problem& problem, const Completion& complete);
@@ -88,6 +91,7 @@ class Engines {
   bool measure_;
   CompiledEngines compiled_;
   EngineCache cache_;
+  PlanFiles plans_;
   std::map<std::string, Choice> made_;  // by problem
 };
 

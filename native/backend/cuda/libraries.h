@@ -88,6 +88,8 @@ class Plan {
   virtual ~Plan() = default;
   virtual void run(cudaStream_t stream, const Arguments& arguments) = 0;
   virtual size_t workspace_bytes() const = 0;
+  // What a later process makes it of without compiling it again; empty where it cannot.
+  virtual std::string saved() const { return {}; }
 };
 
 // One way that a library offers; `name` says the same way in every process with the same library and device.
@@ -96,6 +98,7 @@ struct Candidate {
   bool compiles = false;      // at run time, which takes a second or so
   std::shared_ptr<void> way;  // the library's own
   bool accumulates = false;   // adds, with atomics, to what the outputs behind the first hold
+  std::string saved = {};     // what Plan::saved() gave before, where it did
 };
 
 class Libraries {

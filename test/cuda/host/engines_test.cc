@@ -12,6 +12,7 @@ class NoPlan final : public Plan {
  public:
   void run(cudaStream_t, const Arguments&) override {}
   size_t workspace_bytes() const override { return 0; }
+  std::string saved() const override { return "compiled\nplan"; }
 };
 
 // Offers one way for everything, and counts how often a plan was built.
@@ -21,13 +22,18 @@ class CountingLibraries final : public Libraries {
   std::vector<Candidate> candidates(const Convolution&) override { return {{"way", false, nullptr}}; }
   std::vector<Candidate> candidates(const Normalization&) override { return {{"way", false, nullptr}}; }
   std::vector<Candidate> candidates(const Pooling&) override { return {{"way", false, nullptr}}; }
-  std::vector<Candidate> candidates(const Product&) override { return {{"way", false, nullptr}}; }
+  std::vector<Candidate> candidates(const Product&) override { return {{"way", compiles, nullptr}}; }
   std::unique_ptr<Plan> build(const Convolution&, const Candidate&) override { return count(); }
   std::unique_ptr<Plan> build(const Normalization&, const Candidate&) override { return count(); }
   std::unique_ptr<Plan> build(const Pooling&, const Candidate&) override { return count(); }
-  std::unique_ptr<Plan> build(const Product&, const Candidate&) override { return count(); }
+  std::unique_ptr<Plan> build(const Product&, const Candidate& candidate) override {
+    saved = candidate.saved;
+    return count();
+  }
 
   int built = 0;
+  bool compiles = false;
+  std::string saved;  // with the product that was built last
 
  private:
   std::unique_ptr<Plan> count() {
@@ -78,6 +84,29 @@ TEST_F(EqualProblems, ShareAPlanInThePlaceOfAKernelOfOursAndEachCompletesIt) {
   EXPECT_EQ(completed, 2);
   normalization.epsilon = 1e-7f;
   EXPECT_NE(engines_.instead_of(own, normalization, complete).plan, plan);
+}
+
+TEST(CompiledPlans, AreSavedForTheNextProcessOfTheSameKind) {
+  char name[] = "/tmp/node-cudnn-plans-XXXXXX";
+  BackendOptions options;
+  options.measure_engines = false;
+  options.engine_cache = mkdtemp(name);
+  const Product product{Pass::forward, DType::float32, DType::float32, 2, 3, 4, false, false};
+  CountingLibraries libraries;
+  Cuda cuda;
+  cuda.libraries = &libraries;
+  const auto saved_in_new_process = [&] {
+    Engines(cuda, options).choose(product);
+    return libraries.saved;
+  };
+  EXPECT_EQ(saved_in_new_process(), "");
+  EXPECT_EQ(saved_in_new_process(), "");  // precompiled ones are not worth it
+  libraries.compiles = true;
+  EXPECT_EQ(saved_in_new_process(), "");
+  EXPECT_EQ(saved_in_new_process(), "compiled\nplan");
+  cuda.name = "another device";
+  EXPECT_EQ(saved_in_new_process(), "");
+  std::filesystem::remove_all(name);
 }
 
 std::vector<Candidate> some(int precompiled, int compiled) {

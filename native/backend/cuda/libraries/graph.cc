@@ -194,12 +194,22 @@ std::vector<Candidate> GraphPlanner::candidates(const std::function<std::vector<
 }
 
 std::optional<GraphPlan> GraphPlanner::build(const Candidate& candidate) const {
+  if (!candidate.saved.empty())
+    if (auto plan = build(candidate, true)) return plan;
+  return build(candidate, false);
+}
+
+std::optional<GraphPlan> GraphPlanner::build(const Candidate& candidate, bool saved) const {
   const auto& way = *static_cast<const Way*>(candidate.way.get());
   try {
     Descriptor plan(cudnn_, CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR);
+    if (saved)
+      plan.set(CUDNN_ATTR_EXECUTION_PLAN_JSON_REPRESENTATION, candidate.saved);
+    else
+      plan.set(CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG, way.configuration);
     if (handle_ != nullptr) plan.set(CUDNN_ATTR_EXECUTION_PLAN_HANDLE, CUDNN_TYPE_HANDLE, handle_);
     if (device_) plan.set(CUDNN_ATTR_EXECUTION_PLAN_DEVICEPROP, *device_);
-    plan.set(CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG, way.configuration).finalize();
+    plan.finalize();
     return GraphPlan(cudnn_, handle_, std::move(plan), candidate.way);
   } catch (const LibraryError& error) {
     refusal_ = error.what();

@@ -56,6 +56,7 @@ class GraphPlan {
 
   size_t workspace_bytes() const;
   void run(cudaStream_t stream, const std::vector<Binding>& bindings, void* workspace);  // `stream`: the handle's
+  std::string saved() const { return plan_.text(CUDNN_ATTR_EXECUTION_PLAN_JSON_REPRESENTATION); }
 
  private:
   const CudnnFunctions& cudnn_;
@@ -78,6 +79,7 @@ class OperandPlan final : public Plan {
 
   size_t workspace_bytes() const override { return spare_.uids.size() * align(spare_.bytes) + plan_.workspace_bytes(); }
   void run(cudaStream_t stream, const Arguments& arguments) override;
+  std::string saved() const override { return plan_.saved(); }
 
  private:
   GraphPlan plan_;
@@ -106,6 +108,7 @@ class GraphPlanner {
  private:
   std::optional<Descriptor> graph_of(const std::function<std::vector<Descriptor>()>& operations) const;
   std::vector<Descriptor> configurations(const Descriptor& graph, cudnnBackendHeurMode_t mode) const;
+  std::optional<GraphPlan> build(const Candidate& candidate, bool saved) const;
 
   const CudnnFunctions& cudnn_;
   cudnnHandle_t handle_ = nullptr;

@@ -122,6 +122,7 @@ class NormalizationPlan final : public Plan {
         epsilon_(n.epsilon) {}
 
   size_t workspace_bytes() const override { return zero_bytes() + plan_.workspace_bytes(); }
+  std::string saved() const override { return plan_.saved(); }
 
   void run(cudaStream_t stream, const Arguments& a) override {
     std::vector<Binding> bindings;
