@@ -8,7 +8,7 @@ import { fusions, Graph } from '../../lib/graph/index.ts';
 import { BatchNorm2d, Conv2d, GlobalAvgPool, Linear, ReLU, Sequential } from '../../lib/nn/index.ts';
 import { relu } from '../../lib/ops/index.ts';
 import { compile, Device, type DeviceOptions, variablesOf } from '../../lib/program.ts';
-import { difference, forwardValues, type Outcome, run, stepOf } from '../graph/fused/narrow.ts';
+import { countOf, difference, forwardValues, type Outcome, run, stepOf } from '../graph/fused/narrow.ts';
 import { presence } from '../support/devices.ts';
 
 const { available } = await presence('cuda');
@@ -46,14 +46,19 @@ interface Ran extends Outcome {
   readonly kernels: number;
 }
 
-async function train(settings: string, options: DeviceOptions = {}, fuse: boolean | string[] = true): Promise<Ran> {
+async function train(
+  settings: string,
+  options: DeviceOptions = {},
+  fuse: boolean | string[] = true,
+  dtype: 'float16' | 'bfloat16' = 'float16',
+): Promise<Ran> {
   const log = join(folder, 'log');
   writeFileSync(log, '');
   process.env.NODE_CUDNN_SIMULATION = settings;
   process.env.NODE_CUDNN_SIMULATION_LOG = log;
   const device = await Device.open('cuda:0', { engineCache: join(folder, 'cache'), ...options });
   try {
-    const outcome = await run(device, stepOf({ name: 'three layers', side: 6, model }, 'float16'), fuse);
+    const outcome = await run(device, stepOf({ name: 'three layers', side: 6, model }, dtype), fuse);
     const kernels = readFileSync(log, 'utf8').match(/^kernel /gm)?.length ?? 0;
     return { ...outcome, kept: keptGroups(), kernels };
   } finally {
@@ -129,6 +134,24 @@ describe('groups on a device that measures', () => {
     expect(found.ops).toContain('conv2d_statistics');
     expect(found.values).toEqual(asked.values);
   });
+
+  // 10 + 99 or 101 + (10 + 100) against 2 · 10 + 100 + 100: in bfloat16 no engine has the prologue of a weight's gradient.
+  it.for([
+    [99, 'fused'],
+    [101, 'unfused'],
+  ] as const)(
+    'pay for a pass on the way back in bfloat16, by a convolution of %i',
+    async ([time, answer], { skip }) => {
+      if (!simulated) return skip('the device cuda is not the simulation');
+      const found = await train(`${even},scaled_conv2d_statistics=${time}`, {}, true, 'bfloat16');
+      expect(answers(found)[answer]).toContain('scaled_conv2d_statistics');
+      expect(countOf(found, { scaled_conv2d_statistics: 0, scaled_conv2d_wgrad: 0 })).toEqual(
+        answer === 'fused'
+          ? { scaled_conv2d_statistics: 1, scaled_conv2d_wgrad: 1 }
+          : { scaled_conv2d_statistics: 0, scaled_conv2d_wgrad: 0 },
+      );
+    },
+  );
 
   it('are all formed where nothing may be measured', async ({ skip }) => {
     if (!simulated) return skip('the device cuda is not the simulation');
