@@ -164,8 +164,8 @@ const steps: readonly Mutant[] = [
   {
     bug: 'a learning rate by value: every replay has that of the step before the capture',
     file: `${folder}/sgd.cu`,
-    find: '    const float* scale = first == 2 ? input<float>(a, 1) : nullptr;',
-    replace: `    const float* scale = first == 2 ? input<float>(a, 1) : nullptr;
+    find: '    const float* scale = u.scaled ? input<float>(a, 1) : nullptr;',
+    replace: `    const float* scale = u.scaled ? input<float>(a, 1) : nullptr;
     static float baked = 0;
     cudaStreamCaptureStatus capturing;
     cudaStreamIsCapturing(cuda.stream, &capturing);

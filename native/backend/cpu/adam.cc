@@ -40,7 +40,7 @@ simd::AdamStep step_of(const Rule& r, double rate, float scale, int32_t steps_be
 }  // namespace
 
 Prepared prepare_adam_update(const Cpu& cpu, const Graph& graph, const Node& node) {
-  const Update u = update_of(graph, node, 2, 2);
+  const Update u = {expect_update(graph, node, 2, 2)};
   expect_type("step", input_type(graph, node, 1), plain(DType::int32, {1}));
   const auto run = [u, rule = rule_of(node), threads = cpu.threads, work = stretches(u.counts),
                     &adam = *simd::optimizer(cpu.isa).adam](const Arguments& a) {

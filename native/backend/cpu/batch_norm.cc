@@ -1,7 +1,8 @@
-// Batch normalisation, its fusions with ReLU and residual addition, and their gradients. Sums are taken over pieces
+// Batch normalisation, its tails with ReLU and residual addition, and their gradients. Sums are taken over pieces
 // (simd/simd.h), combined in double per channel, turned into a few coefficients per channel, and applied in one pass.
 #include <cmath>
 
+#include "backend/common/operands.h"
 #include "backend/cpu/kernel.h"
 #include "backend/cpu/ops.h"
 #include "backend/cpu/pieces.h"
@@ -9,8 +10,6 @@
 
 namespace node_cudnn::cpu {
 namespace {
-
-enum class Fusion : uint8_t { none, relu, add_relu };
 
 // y = scale x + shift. Forward and backward get the same bits, so that a recomputed ReLU mask is the mask applied.
 struct Affine {
@@ -111,35 +110,25 @@ BlockSums combine_moments(const simd::Pieces& pieces, const double* partial, int
   return result;
 }
 
-void expect_channels(const Site& site, std::initializer_list<std::pair<const char*, const ValueType*>> values) {
-  for (const auto& [role, type] : values) expect_type(role, *type, plain(DType::float32, {site.channels()}));
-}
-
 // From input 0, and 1 which is the residual, to output 0.
-void apply(const Site& site, Fusion fusion, const float* scale, const float* shift, const Arguments& arguments) {
+void apply(const Site& site, Tail tail, const float* scale, const float* shift, const Arguments& arguments) {
   const simd::BatchNormKernels& k = site.kernels();
   site.over_planes(arguments, [&](const Arguments& a, int64_t begin, int64_t end) {
-    if (fusion == Fusion::add_relu)
+    if (tail == Tail::add_relu)
       k.affine_add_relu(site.planes(), scale, shift, a.inputs[0], a.inputs[1], a.outputs[0], begin, end);
     else
-      (fusion == Fusion::relu ? k.affine_relu : k.affine)(site.planes(), scale, shift, a.inputs[0], a.outputs[0], begin,
-                                                          end);
+      (tail == Tail::relu ? k.affine_relu : k.affine)(site.planes(), scale, shift, a.inputs[0], a.outputs[0], begin,
+                                                      end);
   });
 }
 
-InPlace forward_in_place(Fusion fusion) {
-  return fusion == Fusion::add_relu ? InPlace{{0, 0}, {0, 1}} : InPlace{{0, 0}};
-}
+InPlace forward_in_place(Tail tail) { return tail == Tail::add_relu ? InPlace{{0, 0}, {0, 1}} : InPlace{{0, 0}}; }
 
 // Training, forward.
 
-struct TrainingAttributes {
-  double epsilon, momentum;
-};
-
 // Everything per channel of one block: outputs, running statistics and the coefficients of the second pass.
-void finish_statistics(const Site& site, const TrainingAttributes& attributes, const Arguments& a,
-                       size_t first_parameter, const double* partial, int64_t block) {
+void finish_statistics(const Site& site, const BatchNorm& attributes, const Arguments& a, size_t first_parameter,
+                       const double* partial, int64_t block) {
   const int64_t width = site.planes().block;
   const double n = site.values(), m = attributes.momentum;
   const BlockSums moments = combine_moments(site.pieces(), partial, block, n);
@@ -161,32 +150,19 @@ void finish_statistics(const Site& site, const TrainingAttributes& attributes, c
   }
 }
 
-Prepared training(const Cpu& cpu, const Graph& graph, const Node& node, Fusion fusion) {
-  const size_t first_parameter = fusion == Fusion::add_relu ? 2 : 1;
-  expect_counts(node, first_parameter + 2, 5);
-  const auto in = [&](size_t i) -> const ValueType& { return input_type(graph, node, i); };
-  const auto out = [&](size_t i) -> const ValueType& { return output_type(graph, node, i); };
-  const Site site(cpu, graph, node, in(0));
-  if (fusion == Fusion::add_relu) expect_type("residual", in(1), in(0));
-  expect_type("y", out(0), in(0));
-  expect_channels(site, {{"weight", &in(first_parameter)},
-                         {"bias", &in(first_parameter + 1)},
-                         {"mean", &out(1)},
-                         {"invstd", &out(2)},
-                         {"running_mean", &out(3)},
-                         {"running_var", &out(4)}});
-  expect(site.values() > 1, "one value per channel has no variance; train on larger batches or images");
-  const TrainingAttributes attributes = {expect_number(node, "epsilon", 0, 1e30),
-                                         expect_number(node, "momentum", 0, 1)};
+Prepared training(const Cpu& cpu, const Graph& graph, const Node& node, Tail tail) {
+  const size_t first_parameter = tail == Tail::add_relu ? 2 : 1;
+  const BatchNorm attributes = expect_batch_norm(graph, node, tail);
+  const Site site(cpu, graph, node, input_type(graph, node, 0));
 
   const auto run = [=](const Arguments& a) {
     double* partial = site.partial(a, 2);
     site.over_pieces(
         [&](int64_t begin, int64_t end) { site.kernels().moments(site.pieces(), a.inputs[0], partial, begin, end); });
     site.over_blocks([&](int64_t b) { finish_statistics(site, attributes, a, first_parameter, partial, b); });
-    apply(site, fusion, site.array(a, 0), site.array(a, 1), a);
+    apply(site, tail, site.array(a, 0), site.array(a, 1), a);
   };
-  return prepared(simd_name(cpu), run, site.workspace(2), forward_in_place(fusion));
+  return prepared(simd_name(cpu), run, site.workspace(2), forward_in_place(tail));
 }
 
 // Inference.
@@ -201,26 +177,18 @@ void load_statistics(const Site& site, double epsilon, const float* weight, cons
   }
 }
 
-Prepared inference(const Cpu& cpu, const Graph& graph, const Node& node, Fusion fusion) {
-  const size_t first = fusion == Fusion::add_relu ? 2 : 1;
-  expect_counts(node, first + 4, 1);
-  const auto in = [&](size_t i) -> const ValueType& { return input_type(graph, node, i); };
-  const Site site(cpu, graph, node, in(0));
-  if (fusion == Fusion::add_relu) expect_type("residual", in(1), in(0));
-  expect_type("y", output_type(graph, node, 0), in(0));
-  expect_channels(site, {{"weight", &in(first)},
-                         {"bias", &in(first + 1)},
-                         {"running_mean", &in(first + 2)},
-                         {"running_var", &in(first + 3)}});
-  const double epsilon = expect_number(node, "epsilon", 0, 1e30);
+Prepared inference(const Cpu& cpu, const Graph& graph, const Node& node, Tail tail) {
+  const size_t first = tail == Tail::add_relu ? 2 : 1;
+  const double epsilon = expect_batch_norm_inference(graph, node, tail).epsilon;
+  const Site site(cpu, graph, node, input_type(graph, node, 0));
 
   const auto run = [=](const Arguments& a) {
     float *scale = site.array(a, 0), *shift = site.array(a, 1);
     load_statistics(site, epsilon, input<float>(a, first), input<float>(a, first + 1), input<float>(a, first + 2),
                     input<float>(a, first + 3), scale, shift);
-    apply(site, fusion, scale, shift, a);
+    apply(site, tail, scale, shift, a);
   };
-  return prepared(simd_name(cpu), run, site.workspace(2), forward_in_place(fusion));
+  return prepared(simd_name(cpu), run, site.workspace(2), forward_in_place(tail));
 }
 
 // Gradients. With g the masked gradient and n values per channel:
@@ -255,36 +223,36 @@ struct GradientSlots {
   size_t dweight, dbias;              // outputs
 };
 
-GradientSlots gradient_slots(Fusion fusion) {
-  switch (fusion) {
-    case Fusion::none:
+GradientSlots gradient_slots(Tail tail) {
+  switch (tail) {
+    case Tail::none:
       return {2, 0, 3, 4, 1, 2};
-    case Fusion::relu:
+    case Tail::relu:
       return {2, 3, 4, 5, 1, 2};
-    case Fusion::add_relu:
+    case Tail::add_relu:
       return {3, 0, 4, 5, 2, 3};
   }
   return {};
 }
 
-void run_gradient(const Site& site, Fusion fusion, const Arguments& a) {
-  const GradientSlots slots = gradient_slots(fusion);
+void run_gradient(const Site& site, Tail tail, const Arguments& a) {
+  const GradientSlots slots = gradient_slots(tail);
   const simd::BatchNormKernels& k = site.kernels();
   const GradientArrays arrays = gradient_arrays(site, a);
   const float *weight = input<float>(a, slots.weight), *mean = input<float>(a, slots.mean),
               *invstd = input<float>(a, slots.invstd);
   const void *dy = a.inputs[0], *x = a.inputs[1];
   double* partial = site.partial(a, 5);
-  if (fusion == Fusion::relu)
+  if (tail == Tail::relu)
     for (int64_t c = 0; c < site.channels(); ++c) {
       const Affine f = affine(weight[c], input<float>(a, slots.bias)[c], mean[c], invstd[c]);
       arrays.scale[c] = f.scale;
       arrays.shift[c] = f.shift;
     }
   site.over_pieces([&](int64_t begin, int64_t end) {
-    if (fusion == Fusion::none)
+    if (tail == Tail::none)
       k.gradient_sums(site.pieces(), mean, dy, x, partial, begin, end);
-    else if (fusion == Fusion::relu)
+    else if (tail == Tail::relu)
       k.gradient_sums_relu(site.pieces(), mean, arrays.scale, arrays.shift, dy, x, partial, begin, end);
     else
       k.gradient_sums_add_relu(site.pieces(), mean, dy, x, a.inputs[2], a.outputs[1], partial, begin, end);
@@ -294,8 +262,8 @@ void run_gradient(const Site& site, Fusion fusion, const Arguments& a) {
                     output<float>(a, slots.dbias), b);
   });
   site.over_planes(a, [&](const Arguments& at, int64_t begin, int64_t end) {
-    const void* masked = fusion == Fusion::add_relu ? at.outputs[1] : at.inputs[0];
-    if (fusion == Fusion::relu)
+    const void* masked = tail == Tail::add_relu ? at.outputs[1] : at.inputs[0];
+    if (tail == Tail::relu)
       k.gradient_relu(site.planes(), mean, arrays.a, arrays.b, arrays.c, arrays.scale, arrays.shift, masked,
                       at.inputs[1], at.outputs[0], begin, end);
     else
@@ -303,29 +271,13 @@ void run_gradient(const Site& site, Fusion fusion, const Arguments& a) {
   });
 }
 
-Prepared gradient(const Cpu& cpu, const Graph& graph, const Node& node, Fusion fusion) {
-  const GradientSlots slots = gradient_slots(fusion);
-  expect_counts(node, slots.invstd + 1, slots.dbias + 1);
-  const auto in = [&](size_t i) -> const ValueType& { return input_type(graph, node, i); };
-  const auto out = [&](size_t i) -> const ValueType& { return output_type(graph, node, i); };
-  const Site site(cpu, graph, node, in(1));
-  expect_type("dy", in(0), in(1));
-  expect_type("dx", out(0), in(1));
-  if (fusion == Fusion::add_relu) {
-    expect_type("y", in(2), in(1));
-    expect_type("dresidual", out(1), in(1));
-  }
-  expect_channels(site, {{"weight", &in(slots.weight)},
-                         {"mean", &in(slots.mean)},
-                         {"invstd", &in(slots.invstd)},
-                         {"dweight", &out(slots.dweight)},
-                         {"dbias", &out(slots.dbias)}});
-  if (fusion == Fusion::relu) expect_channels(site, {{"bias", &in(slots.bias)}});
-
+Prepared gradient(const Cpu& cpu, const Graph& graph, const Node& node, Tail tail) {
+  expect_batch_norm_grad(graph, node, tail);
+  const Site site(cpu, graph, node, input_type(graph, node, 1));
   InPlace in_place = {{0, 0}, {0, 1}};
-  if (fusion == Fusion::add_relu) in_place = {{1, 0}, {1, 2}, {0, 1}, {0, 0}, {0, 2}};
+  if (tail == Tail::add_relu) in_place = {{1, 0}, {1, 2}, {0, 1}, {0, 0}, {0, 2}};
   return prepared(
-      simd_name(cpu), [=](const Arguments& a) { run_gradient(site, fusion, a); }, site.workspace(5), in_place);
+      simd_name(cpu), [=](const Arguments& a) { run_gradient(site, tail, a); }, site.workspace(5), in_place);
 }
 
 // Statistics are constants: dx = weight invstd dy.
@@ -343,52 +295,38 @@ void run_inference_gradient(const Site& site, double epsilon, const Arguments& a
     finish_gradient(site, partial, weight, invstd, arrays, output<float>(a, 1), output<float>(a, 2), b);
   });
   std::fill_n(arrays.shift, site.channels(), 0.0f);
-  apply(site, Fusion::none, arrays.a, arrays.shift, a);
+  apply(site, Tail::none, arrays.a, arrays.shift, a);
 }
 
 Prepared inference_gradient(const Cpu& cpu, const Graph& graph, const Node& node) {
-  expect_counts(node, 5, 3);
-  const auto in = [&](size_t i) -> const ValueType& { return input_type(graph, node, i); };
-  const auto out = [&](size_t i) -> const ValueType& { return output_type(graph, node, i); };
-  const Site site(cpu, graph, node, in(1));
-  expect_type("dy", in(0), in(1));
-  expect_type("dx", out(0), in(1));
-  expect_channels(site, {{"weight", &in(2)},
-                         {"running_mean", &in(3)},
-                         {"running_var", &in(4)},
-                         {"dweight", &out(1)},
-                         {"dbias", &out(2)}});
-  const double epsilon = expect_number(node, "epsilon", 0, 1e30);
+  const double epsilon = expect_batch_norm_inference_grad(graph, node).epsilon;
+  const Site site(cpu, graph, node, input_type(graph, node, 1));
   return prepared(simd_name(cpu), [=](const Arguments& a) { run_inference_gradient(site, epsilon, a); },
                   site.workspace(5), {{0, 0}, {0, 1}});
 }
 
 }  // namespace
 
-Prepared prepare_batch_norm(const Cpu& c, const Graph& g, const Node& n) { return training(c, g, n, Fusion::none); }
-Prepared prepare_batch_norm_relu(const Cpu& c, const Graph& g, const Node& n) {
-  return training(c, g, n, Fusion::relu);
-}
+Prepared prepare_batch_norm(const Cpu& c, const Graph& g, const Node& n) { return training(c, g, n, Tail::none); }
+Prepared prepare_batch_norm_relu(const Cpu& c, const Graph& g, const Node& n) { return training(c, g, n, Tail::relu); }
 Prepared prepare_batch_norm_add_relu(const Cpu& c, const Graph& g, const Node& n) {
-  return training(c, g, n, Fusion::add_relu);
+  return training(c, g, n, Tail::add_relu);
 }
 Prepared prepare_batch_norm_inference(const Cpu& c, const Graph& g, const Node& n) {
-  return inference(c, g, n, Fusion::none);
+  return inference(c, g, n, Tail::none);
 }
 Prepared prepare_batch_norm_inference_relu(const Cpu& c, const Graph& g, const Node& n) {
-  return inference(c, g, n, Fusion::relu);
+  return inference(c, g, n, Tail::relu);
 }
 Prepared prepare_batch_norm_inference_add_relu(const Cpu& c, const Graph& g, const Node& n) {
-  return inference(c, g, n, Fusion::add_relu);
+  return inference(c, g, n, Tail::add_relu);
 }
-Prepared prepare_batch_norm_grad(const Cpu& c, const Graph& g, const Node& n) {
-  return gradient(c, g, n, Fusion::none);
-}
+Prepared prepare_batch_norm_grad(const Cpu& c, const Graph& g, const Node& n) { return gradient(c, g, n, Tail::none); }
 Prepared prepare_batch_norm_relu_grad(const Cpu& c, const Graph& g, const Node& n) {
-  return gradient(c, g, n, Fusion::relu);
+  return gradient(c, g, n, Tail::relu);
 }
 Prepared prepare_batch_norm_add_relu_grad(const Cpu& c, const Graph& g, const Node& n) {
-  return gradient(c, g, n, Fusion::add_relu);
+  return gradient(c, g, n, Tail::add_relu);
 }
 Prepared prepare_batch_norm_inference_grad(const Cpu& c, const Graph& g, const Node& n) {
   return inference_gradient(c, g, n);

@@ -3,9 +3,8 @@
 #include <array>
 #include <string_view>
 
-#include "backend/common/window.h"
+#include "backend/common/operands.h"
 #include "backend/cpu/depthwise.h"
-#include "backend/cpu/epilogue.h"
 #include "backend/cpu/kernel.h"
 #include "backend/cpu/onednn.h"
 #include "backend/cpu/ops.h"
@@ -24,31 +23,10 @@ struct Geometry {
   int64_t groups;
 };
 
-void expect_output_size(const char* axis, const Axis& a) {
-  expect(a.out == a.whole_windows(), "output " + std::string(axis) + " is " + std::to_string(a.out) + ", must be " +
-                                         std::to_string(a.whole_windows()));
-}
-
-void expect_channels(const ValueType& x, const ValueType& w, const ValueType& y, int64_t groups) {
-  expect(w.shape[0] % groups == 0 && x.shape[1] == w.shape[1] * groups,
-         "x has " + std::to_string(x.shape[1]) + " channels, weight expects " + std::to_string(w.shape[1] * groups) +
-             " (groups " + std::to_string(groups) + ")");
-  expect(x.shape[0] == y.shape[0] && y.shape[1] == w.shape[0],
-         "y must be [" + std::to_string(x.shape[0]) + ", " + std::to_string(w.shape[0]) + ", ...]");
-}
-
 Geometry geometry(const Cpu& cpu, const Node& node, const ValueType& x, const ValueType& w, const ValueType& y) {
-  expect_activation(cpu, "x", x);
-  expect_activation(cpu, "y", y);
-  expect(x.dtype == y.dtype, "x and y must have one dtype");
+  const auto [window, groups] = expect_convolution(node, x, w, y);
   expect_products(cpu, x.dtype);
-  expect_type("weight", w, {w.dtype, Format::filter, w.shape});
-  expect(w.shape.size() == 4, "weight must be [O, I / groups, kh, kw], not " + to_string(w.shape));
-  const int64_t groups = expect_integer(node, "groups", 1);
-  expect_channels(x, w, y, groups);
-  const auto [h, v] = make_window(node, x, y, w.shape[2], w.shape[3]);
-  expect_output_size("height", h);
-  expect_output_size("width", v);
+  const auto& [h, v] = window;
   // oneDNN's dilation counts the skipped elements
   return {{h.stride, v.stride}, {h.dilation - 1, v.dilation - 1}, {h.before, v.before}, {h.after, v.after}, groups};
 }
@@ -169,19 +147,9 @@ convolution_forward::primitive_desc hint(const Geometry& g, const Desc& x, const
   return desc;
 }
 
-Epilogue expect_epilogue(const Node& node, bool adds, bool rectifies) {
-  const size_t operands = node.inputs.size() - (adds ? 1 : 0);
-  expect(operands == 2 || operands == 3, "has " + std::to_string(node.inputs.size()) + " inputs");
-  expect_counts(node, node.inputs.size(), 1);
-  return {operands == 3 ? size_t{2} : 0, adds ? operands : 0, rectifies};
-}
-
 Prepared prepare_forward(const Cpu& cpu, const Graph& graph, const Node& node, const Epilogue& epilogue) {
   const ValueType &x = input_type(graph, node, 0), &w = input_type(graph, node, 1), &y = output_type(graph, node, 0);
   const Geometry g = geometry(cpu, node, x, w, y);
-  expect_type("weight", w, {x.dtype, Format::filter, w.shape});
-  if (epilogue.bias) expect_type("bias", input_type(graph, node, 2), plain(DType::float32, {w.shape[0]}));
-  if (epilogue.residual) expect_type("residual", input_type(graph, node, epilogue.residual), y);
   if (Prepared fast = winograd_conv2d(cpu, graph, node, epilogue); fast.kernel) return fast;
   if (!epilogue.relu)
     if (Prepared fast = depthwise_conv2d(cpu, graph, node); fast.kernel) return fast;
@@ -214,13 +182,13 @@ Prepared prepare_forward(const Cpu& cpu, const Graph& graph, const Node& node, c
 }  // namespace
 
 Prepared prepare_conv2d(const Cpu& cpu, const Graph& graph, const Node& node) {
-  return prepare_forward(cpu, graph, node, expect_epilogue(node, false, false));
+  return prepare_forward(cpu, graph, node, expect_epilogue(graph, node, false, false));
 }
 Prepared prepare_conv2d_relu(const Cpu& cpu, const Graph& graph, const Node& node) {
-  return prepare_forward(cpu, graph, node, expect_epilogue(node, false, true));
+  return prepare_forward(cpu, graph, node, expect_epilogue(graph, node, false, true));
 }
 Prepared prepare_conv2d_add_relu(const Cpu& cpu, const Graph& graph, const Node& node) {
-  return prepare_forward(cpu, graph, node, expect_epilogue(node, true, true));
+  return prepare_forward(cpu, graph, node, expect_epilogue(graph, node, true, true));
 }
 
 Prepared prepare_conv2d_dgrad(const Cpu& cpu, const Graph& graph, const Node& node) {

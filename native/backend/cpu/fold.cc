@@ -1,9 +1,9 @@
 // Normalisation by running statistics, made part of the convolution before it: one pass over its weights. In memory an
 // output channel is a lane of lines, [O / b][lines][b] in float32 whatever the block b, 1 included.
 #include <cmath>
-#include <limits>
 #include <utility>
 
+#include "backend/common/operands.h"
 #include "backend/cpu/kernel.h"
 #include "backend/cpu/onednn.h"
 #include "backend/cpu/ops.h"
@@ -63,20 +63,10 @@ Prepared narrowing(const Cpu& cpu, const ValueType& w, const ValueType& y) {
 }  // namespace
 
 Prepared prepare_fold_batch_norm(const Cpu& cpu, const Graph& graph, const Node& node) {
-  expect_counts(node, 5, 2);
+  const auto epsilon = static_cast<float>(expect_fold_batch_norm(graph, node));
   const ValueType &w = input_type(graph, node, 0), &y = output_type(graph, node, 0);
-  expect_float("y", y);
-  expect(w.shape.size() == 4, "w must be [O, I / groups, kh, kw], not " + to_string(w.shape));
-  expect_type("w", w, {DType::float32, Format::filter, w.shape});
-  expect_type("y", y, {y.dtype, Format::filter, w.shape});
-  const ValueType channels = plain(DType::float32, {w.shape[0]});
-  constexpr const char* roles[] = {"weight", "bias", "running_mean", "running_var"};
-  for (size_t i = 0; i < 4; ++i) expect_type(roles[i], input_type(graph, node, i + 1), channels);
-  expect_type("shift", output_type(graph, node, 1), channels);
-
   const int64_t block = filter_block(cpu, w.shape), lines = elements(w.shape) / w.shape[0];
-  const Fold fold{w.shape[0], lines, block,
-                  static_cast<float>(expect_number(node, "epsilon", 0, std::numeric_limits<double>::max()))};
+  const Fold fold{w.shape[0], lines, block, epsilon};
   if (y.dtype == DType::float32)
     return prepared("loops",
                     [fold, threads = cpu.threads](const Arguments& a) { fold.run(a, output<float>(a, 0), threads); });

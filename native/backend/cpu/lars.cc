@@ -33,7 +33,7 @@ void add_up(const std::vector<Stretch>& work, const Norms* squares, std::vector<
 }  // namespace
 
 Prepared prepare_lars_update(const Cpu& cpu, const Graph& graph, const Node& node) {
-  const Update u = update_of(graph, node, 1, 1);
+  const Update u = {expect_update(graph, node, 1, 1)};
   const Rule rule = {rule_number(node, "momentum"), rule_number(node, "weight_decay"), rule_number(node, "trust")};
   auto work = stretches(u.counts);
   const size_t workspace = work.size() * sizeof(Norms);

@@ -1,4 +1,5 @@
 // Matrix products over oneDNN. Every operand is a dense matrix; a transposed one differs in its strides alone.
+#include "backend/common/operands.h"
 #include "backend/cpu/kernel.h"
 #include "backend/cpu/onednn.h"
 #include "backend/cpu/ops.h"
@@ -8,13 +9,8 @@ namespace node_cudnn::cpu {
 namespace {
 
 void expect_sizes(const Cpu& cpu, const ValueType& x, const ValueType& w, const ValueType& y) {
-  expect_float("x", x);
+  expect_linear(x, w, y);
   expect_products(cpu, x.dtype);
-  expect(x.shape.size() == 2, "x must be [N, I]; flatten it first");
-  expect(w.shape.size() == 2, "weight must be [O, I]");
-  expect(x.shape[1] == w.shape[1],
-         "x has " + std::to_string(x.shape[1]) + " features, weight expects " + std::to_string(w.shape[1]));
-  expect_type("y", y, plain(x.dtype, {x.shape[0], w.shape[0]}));
 }
 
 Desc matrix(const ValueType& type) { return dense(type.shape, data_type(type.dtype)); }

@@ -9,7 +9,7 @@
 #include <array>
 #include <limits>
 
-#include "backend/common/window.h"
+#include "backend/common/operands.h"
 #include "backend/cpu/kernel.h"
 #include "backend/cpu/meetings.h"
 #include "backend/cpu/ops.h"
@@ -170,36 +170,6 @@ Prepared with_storage(const ValueType& type, int64_t block, Function&& f) {
   });
 }
 
-// The last window may run over the padded edge (ceil mode), but must start before the far padding.
-void expect_output_size(const std::string& axis, const Axis& a) {
-  expect(a.before < a.extent() && a.after < a.extent(),
-         "padding of the " + axis + " must be smaller than the dilated kernel's " + std::to_string(a.extent()));
-  const int64_t whole = a.whole_windows(), last_start = (a.out - 1) * a.stride;
-  const bool ceiling = a.out == whole + 1 && last_start < a.slack() + a.stride && last_start < a.in + a.before;
-  expect(a.out == whole || ceiling, "output " + axis + " is " + std::to_string(a.out) + ", must be " +
-                                        std::to_string(whole) + ", or one more where ceil mode allows it");
-}
-
-Window pooling_window(const Cpu& cpu, const Node& node, const ValueType& x, const ValueType& y) {
-  const Layout in = expect_activation(cpu, "x", x), out = expect_activation(cpu, "y", y);
-  expect(in.n == out.n && in.c == out.c && x.dtype == y.dtype,
-         "batch size, channels and dtype of x and y must be equal");
-  const Shape kernel = node.attributes.integers("kernel");
-  expect(kernel.size() == 2 && kernel[0] > 0 && kernel[1] > 0, "attribute kernel must hold 2 positive integers");
-  const Window window = make_window(node, x, y, kernel[0], kernel[1]);
-  expect_output_size("height", window.h);
-  expect_output_size("width", window.w);
-  return window;
-}
-
-template <class Function>
-Prepared with_index(const Window& window, const ValueType& index, const ValueType& y, Function&& f) {
-  const bool small = window.h.kernel <= 256 / window.w.kernel;
-  expect_type("index", index, {small ? DType::uint8 : DType::int32, Format::activation, y.shape});
-  if (small) return f(std::type_identity<uint8_t>{});
-  return f(std::type_identity<int32_t>{});
-}
-
 Shares shares_of(const Node& node, const Window& window) {
   const bool count_padding = node.attributes.flag("count_include_pad");
   return {window_shares(window.h, count_padding), window_shares(window.w, count_padding)};
@@ -244,13 +214,6 @@ Prepared with_type(DType dtype, Function&& f) {
   return dtype == DType::bfloat16 ? f(std::type_identity<bfloat16>{}) : f(std::type_identity<float>{});
 }
 
-Layout expect_global(const Cpu& cpu, const Node& node, const ValueType& x, const ValueType& y) {
-  expect_counts(node, 1, 1);
-  const Layout layout = expect_activation(cpu, "x", x);
-  expect_type("y", y, plain(x.dtype, {layout.n, layout.c}));
-  return layout;
-}
-
 template <class T, int64_t B>
 void global_average(const T* x, T* y, int64_t pixels) {
   std::array<float, B> sum = {};
@@ -274,7 +237,7 @@ void global_shares(const T* dy, T* dx, int64_t pixels) {
 Prepared prepare_max_pool2d(const Cpu& cpu, const Graph& graph, const Node& node) {
   expect_counts(node, 1, 2);
   const ValueType &x = input_type(graph, node, 0), &y = output_type(graph, node, 0);
-  const Window window = pooling_window(cpu, node, x, y);
+  const Window window = expect_pooling(node, x, y);
   const Pooling p = make_pooling(cpu, graph, node, window, forward_meetings);
   return with_index(window, output_type(graph, node, 1), y, [&]<class I>(std::type_identity<I>) {
     if (p.source.block > 1 && std::is_same_v<I, uint8_t>)
@@ -294,7 +257,7 @@ Prepared prepare_max_pool2d(const Cpu& cpu, const Graph& graph, const Node& node
 Prepared prepare_max_pool2d_grad(const Cpu& cpu, const Graph& graph, const Node& node) {
   expect_counts(node, 2, 1);
   const ValueType &dy = input_type(graph, node, 0), &dx = output_type(graph, node, 0);
-  const Window window = pooling_window(cpu, node, dx, dy);
+  const Window window = expect_pooling(node, dx, dy);
   const Pooling p = make_pooling(cpu, graph, node, window, backward_meetings);
   return with_index(window, input_type(graph, node, 1), dy, [&]<class I>(std::type_identity<I>) {
     if (p.source.block > 1 && std::is_same_v<I, uint8_t>)
@@ -314,7 +277,7 @@ Prepared prepare_max_pool2d_grad(const Cpu& cpu, const Graph& graph, const Node&
 Prepared prepare_avg_pool2d(const Cpu& cpu, const Graph& graph, const Node& node) {
   expect_counts(node, 1, 1);
   const ValueType &x = input_type(graph, node, 0), &y = output_type(graph, node, 0);
-  const Window window = pooling_window(cpu, node, x, y);
+  const Window window = expect_pooling(node, x, y);
   const Pooling p = make_pooling(cpu, graph, node, window, forward_meetings);
   const Shares shares = shares_of(node, window);
   if (p.source.block > 1)
@@ -333,7 +296,7 @@ Prepared prepare_avg_pool2d(const Cpu& cpu, const Graph& graph, const Node& node
 Prepared prepare_avg_pool2d_grad(const Cpu& cpu, const Graph& graph, const Node& node) {
   expect_counts(node, 1, 1);
   const ValueType &dy = input_type(graph, node, 0), &dx = output_type(graph, node, 0);
-  const Window window = pooling_window(cpu, node, dx, dy);
+  const Window window = expect_pooling(node, dx, dy);
   const Pooling p = make_pooling(cpu, graph, node, window, backward_meetings);
   const Shares shares = shares_of(node, window);
   if (p.source.block > 1)
@@ -351,7 +314,8 @@ Prepared prepare_avg_pool2d_grad(const Cpu& cpu, const Graph& graph, const Node&
 
 Prepared prepare_global_avg_pool(const Cpu& cpu, const Graph& graph, const Node& node) {
   const ValueType& x = input_type(graph, node, 0);
-  const Layout in = expect_global(cpu, node, x, output_type(graph, node, 0));
+  expect_global_pooling(node, x, output_type(graph, node, 0));
+  const Layout in = activation_layout(cpu, x.shape);
   return with_storage(x, in.block, [&]<class T, int64_t B>(std::type_identity<T>, std::integral_constant<int64_t, B>) {
     return prepared(implementation, [in, threads = cpu.threads](const Arguments& a) {
       parallel(threads, in.n * in.blocks(), threads, [&](int64_t begin, int64_t end) {
@@ -364,7 +328,8 @@ Prepared prepare_global_avg_pool(const Cpu& cpu, const Graph& graph, const Node&
 
 Prepared prepare_global_avg_pool_grad(const Cpu& cpu, const Graph& graph, const Node& node) {
   const ValueType& dx = output_type(graph, node, 0);
-  const Layout in = expect_global(cpu, node, dx, input_type(graph, node, 0));
+  expect_global_pooling(node, dx, input_type(graph, node, 0));
+  const Layout in = activation_layout(cpu, dx.shape);
   return with_storage(dx, in.block, [&]<class T, int64_t B>(std::type_identity<T>, std::integral_constant<int64_t, B>) {
     return prepared(implementation, [in, threads = cpu.threads](const Arguments& a) {
       parallel(threads, in.n * in.blocks(), threads, [&](int64_t begin, int64_t end) {

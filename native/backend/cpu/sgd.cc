@@ -18,7 +18,7 @@ simd::SgdStep rule_of(const Node& node) {
 Prepared prepare_sgd_update(const Cpu& cpu, const Graph& graph, const Node& node) {
   const simd::SgdStep rule = rule_of(node);
   const bool has_momentum = rule.momentum != 0;
-  const Update u = update_of(graph, node, 1, has_momentum ? 1 : 0);
+  const Update u = {expect_update(graph, node, 1, has_momentum ? 1 : 0)};
   const auto run = [u, rule, has_momentum, threads = cpu.threads, work = stretches(u.counts),
                     &kernels = simd::optimizer(cpu.isa)](const Arguments& a) {
     simd::SgdStep step = rule;

@@ -59,6 +59,8 @@ Range share(int64_t count, int thread, int threads) {
   return {count * thread / threads, count * (thread + 1) / threads};
 }
 
+const void* optional_input(const Arguments& arguments, size_t i) { return i == 0 ? nullptr : arguments.inputs[i]; }
+
 constexpr size_t line_floats = 64;  // 256 bytes: the parts of a workspace do not share a cache line
 size_t aligned(size_t floats) { return (floats + line_floats - 1) / line_floats * line_floats; }
 

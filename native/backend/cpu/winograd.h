@@ -2,7 +2,8 @@
 // float32, channels in whole blocks. Each returns no kernel where the node is not of that kind.
 #pragma once
 
-#include "backend/cpu/epilogue.h"
+#include "backend/common/operands.h"
+#include "backend/cpu/cpu.h"
 
 namespace node_cudnn::cpu {
 

@@ -1,5 +1,6 @@
 #include <cmath>
 
+#include "backend/common/operands.h"
 #include "backend/cuda/ops.h"
 #include "backend/cuda/segments.h"
 
@@ -61,34 +62,19 @@ Rule make_rule(const Node& node) {
 }  // namespace
 
 Prepared prepare_adam_update(Cuda& cuda, const Graph& graph, const Node& node) {
-  const bool scaled = node.attributes.flag("scaled");
-  const size_t first = scaled ? 3 : 2;
-  expect(node.inputs.size() > first, "needs a learning rate, a step and at least one gradient");
-  const size_t n = node.inputs.size() - first;
-  expect_counts(node, first + n, 3 * n);
-  expect_type("learning_rate", input_type(graph, node, 0), plain(DType::float32, {1}));
+  const Update u = expect_update(graph, node, 2, 2);
   expect_type("step", input_type(graph, node, 1), plain(DType::int32, {1}));
-  if (scaled) expect_type("scale", input_type(graph, node, 2), plain(DType::float32, {1}));
-  std::vector<int64_t> counts;
-  for (size_t i = 0; i < n; ++i) {
-    const ValueType& own = output_type(graph, node, i);
-    expect_type("weight", own, {DType::float32, own.format, own.shape});
-    expect_type("gradient", input_type(graph, node, first + i), own);
-    expect_type("first moment", output_type(graph, node, n + i), own);
-    expect_type("second moment", output_type(graph, node, 2 * n + i), own);
-    counts.push_back(elements(own.shape));
-  }
-  expect_chunks(counts);
+  expect_chunks(u.counts);
   const Rule rule = make_rule(node);
   return prepared("cuda", [=, &cuda](const Arguments& a) {
     const auto pointer = [&](int k, size_t i) -> float* {
-      if (k == gradient) return static_cast<float*>(a.inputs[first + i]);
-      return output<float>(a, static_cast<size_t>(k - weight) * n + i);
+      if (k == gradient) return static_cast<float*>(a.inputs[u.first_gradient + i]);
+      return output<float>(a, static_cast<size_t>(k - weight) * u.n + i);
     };
-    for_segments<4>(counts, pointer, [&](const auto& table, unsigned chunks, int) {
+    for_segments<4>(u.counts, pointer, [&](const auto& table, unsigned chunks, int) {
       using Table = std::decay_t<decltype(table)>;
       launch(adam_kernel<Table>, chunks, block_threads, 0, cuda.stream, rule, input<float>(a, 0), input<int32_t>(a, 1),
-             scaled ? input<float>(a, 2) : nullptr, table);
+             u.scaled ? input<float>(a, 2) : nullptr, table);
     });
   });
 }

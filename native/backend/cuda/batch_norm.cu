@@ -5,12 +5,6 @@
 
 namespace node_cudnn::cuda {
 
-Dims expect_batch(const ValueType& x) {
-  const Dims dims = expect_activation("x", x);
-  expect(dims.pixels() > 1, "training needs more than one value per channel: use a larger batch or image");
-  return dims;
-}
-
 namespace {
 
 template <class T>
@@ -94,16 +88,10 @@ class Blended final : public Plan {
 
 Prepared prepare_training(Cuda& cuda, const Graph& graph, const Node& node, Tail tail, bool summed = false) {
   const size_t residual = tail == Tail::add_relu ? 1 : 0;
-  expect_counts(node, 3 + residual + (summed ? 2 : 0), 5);
+  const BatchNorm given = expect_batch_norm(graph, node, tail, summed);
   const ValueType& x = input_type(graph, node, 0);
-  const Dims dims = expect_batch(x);
-  const auto epsilon = static_cast<float>(expect_number(node, "epsilon", 0, any_number));
-  const auto momentum = static_cast<float>(expect_number(node, "momentum", 0, 1));
-  if (residual) expect_type("residual", input_type(graph, node, 1), x);
-  expect_channel_inputs(graph, node, 1 + residual, dims.c, {"weight", "bias"});
-  if (summed) expect_channel_inputs(graph, node, 3 + residual, dims.c, {"sum", "square_sum"});
-  expect_type("y", output_type(graph, node, 0), x);
-  expect_channel_outputs(graph, node, 1, dims.c, {"mean", "invstd", "running_mean", "running_var"});
+  const Dims dims = given.dims;
+  const auto epsilon = static_cast<float>(given.epsilon), momentum = static_cast<float>(given.momentum);
   const int64_t gap = other_channels(graph, node.outputs[0]);
   InPlace in_place{{0, 0}};
   if (residual) in_place.emplace_back(0, 1);

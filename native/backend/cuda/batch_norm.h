@@ -1,15 +1,10 @@
 // What the batch-norm kernels of training, gradient and inference share.
 #pragma once
 
-#include <limits>
-
+#include "backend/common/operands.h"
 #include "backend/cuda/columns.h"
 
 namespace node_cudnn::cuda {
-
-enum class Tail : uint8_t { none, relu, add_relu };
-
-constexpr double any_number = std::numeric_limits<double>::max();
 
 // Count, mean and sum of squared deviations (Welford; merged as Chan, Golub and LeVeque): no cancellation, however far
 // the mean lies from zero.
@@ -103,7 +98,5 @@ Prepared with_tail(Tail tail, Function&& f) {
       return f(std::integral_constant<Tail, Tail::none>{});
   }
 }
-
-Dims expect_batch(const ValueType& x);  // more than one value per channel
 
 }  // namespace node_cudnn::cuda

@@ -37,7 +37,7 @@ Prepared prepare_batch_norm_finish(Cuda& cuda, const Graph& graph, const Node& n
   expect_counts(node, 5, 6);
   const ValueType& x = input_type(graph, node, 0);
   const Dims dims = expect_batch(x);
-  const auto epsilon = static_cast<float>(expect_number(node, "epsilon", 0, any_number));
+  const auto epsilon = static_cast<float>(expect_number(node, "epsilon", 0, 1e30));
   const auto momentum = static_cast<float>(expect_number(node, "momentum", 0, 1));
   expect_channel_inputs(graph, node, 1, dims.c, {"weight", "bias", "sum", "square_sum"});
   expect_channel_outputs(graph, node, 0, dims.c, {"mean", "invstd", "running_mean", "running_var"});

@@ -35,25 +35,8 @@ void run_gradient(const Cuda& cuda, const Columns& columns, const Incoming<T, ta
   }
 }
 
-Dims expect_gradient(const Graph& graph, const Node& node, Tail tail) {
-  const bool add = tail == Tail::add_relu;
-  expect_counts(node, tail == Tail::none ? 5 : 6, add ? 4 : 3);
-  const ValueType& x = input_type(graph, node, 1);
-  const Dims dims = expect_batch(x);
-  expect_type("dy", input_type(graph, node, 0), x);
-  expect_type("dx", output_type(graph, node, 0), x);
-  if (add) expect_type("y", input_type(graph, node, 2), x);
-  if (add) expect_type("dresidual", output_type(graph, node, 1), x);
-  if (tail == Tail::relu)
-    expect_channel_inputs(graph, node, 2, dims.c, {"weight", "bias", "mean", "invstd"});
-  else
-    expect_channel_inputs(graph, node, add ? 3 : 2, dims.c, {"weight", "mean", "invstd"});
-  expect_channel_outputs(graph, node, add ? 2 : 1, dims.c, {"dweight", "dbias"});
-  return dims;
-}
-
 Prepared prepare_gradient(Cuda& cuda, const Graph& graph, const Node& node, Tail tail) {
-  const Dims dims = expect_gradient(graph, node, tail);
+  const Dims dims = expect_batch_norm_grad(graph, node, tail);
   const bool add = tail == Tail::add_relu;
   const int64_t gap = other_channels(graph, node.inputs[0]);
   InPlace in_place{{0, 0}, {0, 1}};

@@ -7,13 +7,10 @@ namespace {
 
 Prepared prepare_inference(Cuda& cuda, const Graph& graph, const Node& node, Tail tail) {
   const size_t residual = tail == Tail::add_relu ? 1 : 0;
-  expect_counts(node, 5 + residual, 1);
+  const BatchNorm given = expect_batch_norm_inference(graph, node, tail);
   const ValueType& x = input_type(graph, node, 0);
-  const Dims dims = expect_activation("x", x);
-  const auto epsilon = static_cast<float>(expect_number(node, "epsilon", 0, any_number));
-  if (residual) expect_type("residual", input_type(graph, node, 1), x);
-  expect_channel_inputs(graph, node, 1 + residual, dims.c, {"weight", "bias", "running_mean", "running_var"});
-  expect_type("y", output_type(graph, node, 0), x);
+  const Dims dims = given.dims;
+  const auto epsilon = static_cast<float>(given.epsilon);
   const int64_t gap = other_channels(graph, node.outputs[0]);
   InPlace in_place{{0, 0}};
   if (residual) in_place.emplace_back(0, 1);
@@ -88,14 +85,10 @@ Prepared prepare_batch_norm_inference_add_relu(Cuda& cuda, const Graph& graph, c
 }
 
 Prepared prepare_batch_norm_inference_grad(Cuda& cuda, const Graph& graph, const Node& node) {
-  expect_counts(node, 5, 3);
+  const BatchNorm given = expect_batch_norm_inference_grad(graph, node);
   const ValueType& x = input_type(graph, node, 1);
-  const Dims dims = expect_activation("x", x);
-  const auto epsilon = static_cast<float>(expect_number(node, "epsilon", 0, any_number));
-  expect_type("dy", input_type(graph, node, 0), x);
-  expect_type("dx", output_type(graph, node, 0), x);
-  expect_channel_inputs(graph, node, 2, dims.c, {"weight", "running_mean", "running_var"});
-  expect_channel_outputs(graph, node, 1, dims.c, {"dweight", "dbias"});
+  const Dims dims = given.dims;
+  const auto epsilon = static_cast<float>(given.epsilon);
   const int64_t gap = other_channels(graph, node.inputs[0]);
   return with_float(x.dtype, [&]<class T>(std::type_identity<T>) {
     return with_vector<T>(dims.c, [&]<int V>(std::integral_constant<int, V>) {

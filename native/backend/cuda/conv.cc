@@ -1,7 +1,7 @@
 // Convolution and its gradients: geometry checked here, engines from cuDNN.
 #include <cstddef>
 
-#include "backend/common/window.h"
+#include "backend/common/operands.h"
 #include "backend/cuda/kernel.h"
 #include "backend/cuda/ops.h"
 #include "backend/cuda/planned.h"
@@ -12,26 +12,10 @@ namespace {
 
 std::array<int64_t, 4> four(const Shape& shape) { return {shape[0], shape[1], shape[2], shape[3]}; }
 
-void expect_channels(const ValueType& x, const ValueType& w, const ValueType& y, int64_t groups) {
-  expect(w.shape[0] % groups == 0 && x.shape[1] == w.shape[1] * groups,
-         "x has " + std::to_string(x.shape[1]) + " channels, weight expects " + std::to_string(w.shape[1] * groups) +
-             " (groups " + std::to_string(groups) + ")");
-  expect(x.shape[0] == y.shape[0] && y.shape[1] == w.shape[0],
-         "y must be [" + std::to_string(x.shape[0]) + ", " + std::to_string(w.shape[0]) + ", ...]");
-}
-
 Convolution convolution(const Cuda& cuda, const Node& node, Pass pass, const ValueType& x, const ValueType& w,
                         const ValueType& y) {
-  expect_activation("x", x);
-  expect_activation("y", y);
-  expect(x.dtype == y.dtype, "x and y must have one dtype");
-  expect_type("weight", w, {w.dtype, Format::filter, w.shape});
-  expect(w.shape.size() == 4, "weight must be [O, I / groups, kh, kw], not " + to_string(w.shape));
-  const int64_t groups = expect_integer(node, "groups", 1);
-  expect_channels(x, w, y, groups);
-  const auto [h, v] = make_window(node, x, y, w.shape[2], w.shape[3]);
-  expect(h.out == h.whole_windows() && v.out == v.whole_windows(),
-         "y must be " + std::to_string(h.whole_windows()) + "x" + std::to_string(v.whole_windows()));
+  const auto [window, groups] = expect_convolution(node, x, w, y);
+  const auto& [h, v] = window;
   return {.pass = pass,
           .dtype = x.dtype,
           .result = x.dtype,
@@ -47,17 +31,12 @@ Convolution convolution(const Cuda& cuda, const Node& node, Pass pass, const Val
 }
 
 Prepared prepare_forward(Cuda& cuda, const Graph& graph, const Node& node, bool adds, bool rectifies) {
-  const size_t operands = node.inputs.size() - (adds ? 1 : 0);
-  expect(operands == 2 || operands == 3, "has " + std::to_string(node.inputs.size()) + " inputs");
-  expect_counts(node, node.inputs.size(), 1);
-  const ValueType &x = input_type(graph, node, 0), &w = input_type(graph, node, 1), &y = output_type(graph, node, 0);
-  Convolution c = convolution(cuda, node, Pass::forward, x, w, y);
-  c.bias = operands == 3;
-  c.residual = adds;
-  c.relu = rectifies;
-  expect_type("weight", w, {x.dtype, Format::filter, w.shape});
-  if (c.bias) expect_type("bias", input_type(graph, node, 2), plain(DType::float32, {w.shape[0]}));
-  if (adds) expect_type("residual", input_type(graph, node, operands), y);
+  const Epilogue epilogue = expect_epilogue(graph, node, adds, rectifies);
+  Convolution c = convolution(cuda, node, Pass::forward, input_type(graph, node, 0), input_type(graph, node, 1),
+                              output_type(graph, node, 0));
+  c.bias = epilogue.bias != 0;
+  c.residual = epilogue.residual != 0;
+  c.relu = epilogue.relu;
   return planned(cuda, c);
 }
 

@@ -1,6 +1,5 @@
 // Normalisation by running statistics, made part of the convolution before it: one pass over its weights.
-#include <limits>
-
+#include "backend/common/operands.h"
 #include "backend/cuda/kernel.h"
 #include "backend/cuda/launch.h"
 #include "backend/cuda/ops.h"
@@ -27,17 +26,8 @@ __global__ void __launch_bounds__(block_threads)
 }  // namespace
 
 Prepared prepare_fold_batch_norm(Cuda& cuda, const Graph& graph, const Node& node) {
-  expect_counts(node, 5, 2);
+  const auto epsilon = static_cast<float>(expect_fold_batch_norm(graph, node));
   const ValueType &w = input_type(graph, node, 0), &y = output_type(graph, node, 0);
-  expect_float("y", y);
-  expect(w.shape.size() == 4, "w must be [O, I / groups, kh, kw], not " + to_string(w.shape));
-  expect_type("w", w, {DType::float32, Format::filter, w.shape});
-  expect_type("y", y, {y.dtype, Format::filter, w.shape});
-  const ValueType channels = plain(DType::float32, {w.shape[0]});
-  constexpr const char* roles[] = {"weight", "bias", "running_mean", "running_var"};
-  for (size_t i = 0; i < 4; ++i) expect_type(roles[i], input_type(graph, node, i + 1), channels);
-  expect_type("shift", output_type(graph, node, 1), channels);
-  const auto epsilon = static_cast<float>(expect_number(node, "epsilon", 0, std::numeric_limits<double>::max()));
   const int64_t outputs = w.shape[0], row = elements(w.shape) / outputs;
   return with_float(y.dtype, [&]<class T>(std::type_identity<T>) {
     return prepared("cuda", [=, &cuda](const Arguments& a) {

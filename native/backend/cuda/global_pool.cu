@@ -1,3 +1,4 @@
+#include "backend/common/operands.h"
 #include "backend/cuda/kernel.h"
 #include "backend/cuda/launch.h"
 #include "backend/cuda/ops.h"
@@ -51,12 +52,10 @@ void for_images(int64_t images, int64_t channels, int vector, const Launch& one)
 }
 
 Dims expect_global(const Graph& graph, const Node& node, bool gradient) {
-  expect_counts(node, 1, 1);
   const ValueType &in = input_type(graph, node, 0), &out = output_type(graph, node, 0);
   const ValueType &x = gradient ? out : in, &y = gradient ? in : out;
-  const Dims dims = expect_activation("x", x);
+  const Dims dims = expect_global_pooling(node, x, y);
   expect(dims.plane() < (int64_t{1} << 31), "an image is too large");
-  expect_type("y", y, plain(x.dtype, {dims.n, dims.c}));
   return dims;
 }
 

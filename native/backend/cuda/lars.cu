@@ -1,3 +1,4 @@
+#include "backend/common/operands.h"
 #include "backend/cuda/ops.h"
 #include "backend/cuda/segments.h"
 
@@ -85,32 +86,18 @@ Rule make_rule(const Node& node) {
 }  // namespace
 
 Prepared prepare_lars_update(Cuda& cuda, const Graph& graph, const Node& node) {
-  const bool scaled = node.attributes.flag("scaled");
-  const size_t first = scaled ? 2 : 1;
-  expect(node.inputs.size() > first, "needs a learning rate and at least one gradient");
-  const size_t n = node.inputs.size() - first;
-  expect_counts(node, first + n, 2 * n);
-  expect_type("learning_rate", input_type(graph, node, 0), plain(DType::float32, {1}));
-  if (scaled) expect_type("scale", input_type(graph, node, 1), plain(DType::float32, {1}));
-  std::vector<int64_t> counts;
-  for (size_t i = 0; i < n; ++i) {
-    const ValueType& own = output_type(graph, node, i);
-    expect_type("weight", own, {DType::float32, own.format, own.shape});
-    expect_type("gradient", input_type(graph, node, first + i), own);
-    expect_type("velocity", output_type(graph, node, n + i), own);
-    counts.push_back(elements(own.shape));
-  }
-  const auto all_chunks = static_cast<size_t>(expect_chunks(counts));
+  const Update u = expect_update(graph, node, 1, 1);
+  const auto all_chunks = static_cast<size_t>(expect_chunks(u.counts));
   const Rule rule = make_rule(node);
   const auto run = [=, &cuda](const Arguments& a) {
     auto* partial = static_cast<Squares*>(a.workspace);
     auto* rates = reinterpret_cast<float*>(partial + all_chunks);
-    const Scalars scalars = {input<float>(a, 0), scaled ? input<float>(a, 1) : nullptr};
+    const Scalars scalars = {input<float>(a, 0), u.scaled ? input<float>(a, 1) : nullptr};
     const auto pointer = [&](int k, size_t i) -> float* {
-      if (k == gradient) return static_cast<float*>(a.inputs[first + i]);
-      return output<float>(a, k == weight ? i : n + i);
+      if (k == gradient) return static_cast<float*>(a.inputs[u.first_gradient + i]);
+      return output<float>(a, k == weight ? i : u.n + i);
     };
-    for_segments<3>(counts, pointer, [&](const auto& table, unsigned chunks, int before) {
+    for_segments<3>(u.counts, pointer, [&](const auto& table, unsigned chunks, int before) {
       using Table = std::decay_t<decltype(table)>;
       launch(squares_kernel<Table>, chunks, block_threads, 0, cuda.stream, table, partial + before);
       launch(rate_kernel<Table>, static_cast<unsigned>(table.used), block_threads, 0, cuda.stream, rule, scalars, table,

@@ -1,4 +1,5 @@
 // Matrix products through cuBLASLt.
+#include "backend/common/operands.h"
 #include "backend/cuda/kernel.h"
 #include "backend/cuda/ops.h"
 #include "backend/cuda/planned.h"
@@ -9,12 +10,7 @@ namespace {
 
 Product product(const Cuda& cuda, const Node& node, Pass pass, const ValueType& x, const ValueType& w,
                 const ValueType& y) {
-  expect_float("x", x);
-  expect(x.shape.size() == 2, "x must be [N, I]; flatten it first");
-  expect(w.shape.size() == 2, "weight must be [O, I]");
-  expect(x.shape[1] == w.shape[1],
-         "x has " + std::to_string(x.shape[1]) + " features, weight expects " + std::to_string(w.shape[1]));
-  expect_type("y", y, plain(x.dtype, {x.shape[0], w.shape[0]}));
+  expect_linear(x, w, y);
   return {.pass = pass,
           .dtype = x.dtype,
           .result = pass == Pass::wgrad ? DType::float32 : x.dtype,

@@ -1,6 +1,6 @@
 #include <optional>
 
-#include "backend/common/window.h"
+#include "backend/common/operands.h"
 #include "backend/cuda/beside.h"
 #include "backend/cuda/kernel.h"
 #include "backend/cuda/launch.h"
@@ -175,26 +175,9 @@ PoolAxis narrow(const char* role, const Axis& a) {
           to_int(a.after), to_int(a.dilation), Divisor(a.stride), Divisor(a.dilation)};
 }
 
-// The last window may run over the padded edge (ceil mode), but must start before the far padding.
-void expect_output_size(const char* role, const Axis& a) {
-  expect(a.before < a.extent() && a.after < a.extent(), "padding of the " + std::string(role) +
-                                                            " must be smaller than the dilated kernel's " +
-                                                            std::to_string(a.extent()));
-  const int64_t whole = a.whole_windows(), last = (a.out - 1) * a.stride;
-  expect(a.out == whole || (a.out == whole + 1 && last < a.slack() + a.stride && last < a.in + a.before),
-         "output " + std::string(role) + " is " + std::to_string(a.out) + ", must be " + std::to_string(whole) +
-             ", or one more where ceil mode allows it");
-}
-
 Pool make_pool(const Node& node, const ValueType& x, const ValueType& y) {
-  const Dims in = expect_activation("x", x), out = expect_activation("y", y);
-  expect(in.n == out.n && in.c == out.c, "batch size and channels of x and y must be equal");
-  expect_type("y", y, {x.dtype, Format::activation, y.shape});
-  const auto kernel = node.attributes.integers("kernel");
-  expect(kernel.size() == 2 && kernel[0] > 0 && kernel[1] > 0, "attribute kernel must be two positive numbers");
-  const Window window = make_window(node, x, y, kernel[0], kernel[1]);
-  expect_output_size("height", window.h);
-  expect_output_size("width", window.w);
+  const Window window = expect_pooling(node, x, y);
+  const Dims in = expect_activation("x", x);
   return {static_cast<int>(in.n),
           static_cast<int>(in.c),
           narrow("height", window.h),
@@ -214,15 +197,6 @@ Pool make_average(const Node& node, const ValueType& x, const ValueType& y) {
   Pool g = make_pool(node, x, y);
   g.count_padding = node.attributes.flag("count_include_pad");
   return g;
-}
-
-// Calls f with a std::type_identity of the index's storage type.
-template <class Function>
-Prepared with_index(const Pool& g, const ValueType& index, const ValueType& y, Function&& f) {
-  const bool small = g.h.kernel <= 256 / g.w.kernel;
-  expect_type("index", index, {small ? DType::uint8 : DType::int32, Format::activation, y.shape});
-  if (small) return f(std::type_identity<uint8_t>{});
-  return f(std::type_identity<int32_t>{});
 }
 
 // Calls f with the storage type of the activation and the width of its vectors.

@@ -1,3 +1,4 @@
+#include "backend/common/operands.h"
 #include "backend/cuda/ops.h"
 #include "backend/cuda/segments.h"
 
@@ -38,29 +39,26 @@ __global__ void __launch_bounds__(block_threads)
   });
 }
 
-Rule make_rule(const Node& node, bool has_momentum) {
+Rule make_rule(const Node& node) {
   constexpr double any = 1e30;
   const Rule rule{static_cast<float>(expect_number(node, "momentum", 0, any)),
                   static_cast<float>(expect_number(node, "weight_decay", 0, any)), node.attributes.flag("nesterov")};
-  expect(has_momentum == (rule.momentum > 0), "momentum values are given exactly where momentum is not 0");
-  expect(has_momentum || !rule.nesterov, "nesterov needs momentum");
+  expect(rule.momentum > 0 || !rule.nesterov, "nesterov needs momentum");
   return rule;
 }
 
-struct Update {
+struct Sgd {
   Rule rule;
-  size_t first;  // input of the first gradient
-  std::vector<int64_t> counts;
+  Update u;
 
   template <bool has_momentum>
   void run(const Cuda& cuda, const Arguments& a) const {
-    const size_t n = counts.size();
     const auto pointer = [&](int k, size_t i) -> float* {
-      if (k == gradient) return static_cast<float*>(a.inputs[first + i]);
-      return output<float>(a, k == weight ? i : n + i);
+      if (k == gradient) return static_cast<float*>(a.inputs[u.first_gradient + i]);
+      return output<float>(a, k == weight ? i : u.n + i);
     };
-    const float* scale = first == 2 ? input<float>(a, 1) : nullptr;
-    for_segments<has_momentum ? 3 : 2>(counts, pointer, [&](const auto& table, unsigned chunks, int) {
+    const float* scale = u.scaled ? input<float>(a, 1) : nullptr;
+    for_segments<has_momentum ? 3 : 2>(u.counts, pointer, [&](const auto& table, unsigned chunks, int) {
       using Table = std::decay_t<decltype(table)>;
       launch(sgd_kernel<has_momentum, Table>, chunks, block_threads, 0, cuda.stream, rule, input<float>(a, 0), scale,
              table);
@@ -71,27 +69,15 @@ struct Update {
 }  // namespace
 
 Prepared prepare_sgd_update(Cuda& cuda, const Graph& graph, const Node& node) {
-  const size_t first = node.attributes.flag("scaled") ? 2 : 1;
-  expect(node.inputs.size() > first, "needs a learning rate and at least one gradient");
-  const size_t n = node.inputs.size() - first;
-  const bool has_momentum = node.outputs.size() == 2 * n;
-  expect_counts(node, first + n, has_momentum ? 2 * n : n);
-  expect_type("learning_rate", input_type(graph, node, 0), plain(DType::float32, {1}));
-  if (first == 2) expect_type("scale", input_type(graph, node, 1), plain(DType::float32, {1}));
-  Update update{make_rule(node, has_momentum), first, {}};
-  for (size_t i = 0; i < n; ++i) {
-    const ValueType& own = output_type(graph, node, i);
-    expect_type("weight", own, {DType::float32, own.format, own.shape});
-    expect_type("gradient", input_type(graph, node, first + i), own);
-    if (has_momentum) expect_type("momentum", output_type(graph, node, n + i), own);
-    update.counts.push_back(elements(own.shape));
-  }
-  expect_chunks(update.counts);
-  return prepared("cuda", [&cuda, update, has_momentum](const Arguments& a) {
+  const Rule rule = make_rule(node);
+  const bool has_momentum = rule.momentum > 0;
+  const Sgd sgd{rule, expect_update(graph, node, 1, has_momentum ? 1 : 0)};
+  expect_chunks(sgd.u.counts);
+  return prepared("cuda", [&cuda, sgd, has_momentum](const Arguments& a) {
     if (has_momentum)
-      update.run<true>(cuda, a);
+      sgd.run<true>(cuda, a);
     else
-      update.run<false>(cuda, a);
+      sgd.run<false>(cuda, a);
   });
 }
 

@@ -1,0 +1,176 @@
+#include "backend/common/operands.h"
+
+namespace node_cudnn {
+namespace {
+
+constexpr double any_number = 1e30;
+
+void expect_channels(const ValueType& x, const ValueType& w, const ValueType& y, int64_t groups) {
+  expect(w.shape[0] % groups == 0 && x.shape[1] == w.shape[1] * groups,
+         "x has " + std::to_string(x.shape[1]) + " channels, weight expects " + std::to_string(w.shape[1] * groups) +
+             " (groups " + std::to_string(groups) + ")");
+  expect(x.shape[0] == y.shape[0] && y.shape[1] == w.shape[0],
+         "y must be [" + std::to_string(x.shape[0]) + ", " + std::to_string(w.shape[0]) + ", ...]");
+}
+
+void expect_convolved(const char* axis, const Axis& a) {
+  expect(a.out == a.whole_windows(), "output " + std::string(axis) + " is " + std::to_string(a.out) + ", must be " +
+                                         std::to_string(a.whole_windows()));
+}
+
+void expect_pooled(const std::string& axis, const Axis& a) {
+  expect(a.before < a.extent() && a.after < a.extent(),
+         "padding of the " + axis + " must be smaller than the dilated kernel's " + std::to_string(a.extent()));
+  const int64_t whole = a.whole_windows(), last_start = (a.out - 1) * a.stride;
+  const bool ceiling = a.out == whole + 1 && last_start < a.slack() + a.stride && last_start < a.in + a.before;
+  expect(a.out == whole || ceiling, "output " + axis + " is " + std::to_string(a.out) + ", must be " +
+                                        std::to_string(whole) + ", or one more where ceil mode allows it");
+}
+
+}  // namespace
+
+Convolving expect_convolution(const Node& node, const ValueType& x, const ValueType& w, const ValueType& y) {
+  expect_activation("x", x);
+  expect_activation("y", y);
+  expect(x.dtype == y.dtype, "x and y must have one dtype");
+  expect_type("weight", w, {w.dtype, Format::filter, w.shape});
+  expect(w.shape.size() == 4, "weight must be [O, I / groups, kh, kw], not " + to_string(w.shape));
+  const int64_t groups = expect_integer(node, "groups", 1);
+  expect_channels(x, w, y, groups);
+  const Window window = make_window(node, x, y, w.shape[2], w.shape[3]);
+  expect_convolved("height", window.h);
+  expect_convolved("width", window.w);
+  return {window, groups};
+}
+
+Epilogue expect_epilogue(const Graph& graph, const Node& node, bool adds, bool rectifies) {
+  const size_t operands = node.inputs.size() - (adds ? 1 : 0);
+  expect(operands == 2 || operands == 3, "has " + std::to_string(node.inputs.size()) + " inputs");
+  expect_counts(node, node.inputs.size(), 1);
+  const ValueType &x = input_type(graph, node, 0), &w = input_type(graph, node, 1), &y = output_type(graph, node, 0);
+  expect_convolution(node, x, w, y);
+  expect_type("weight", w, {x.dtype, Format::filter, w.shape});
+  const Epilogue epilogue = {operands == 3 ? size_t{2} : 0, adds ? operands : 0, rectifies};
+  if (epilogue.bias) expect_type("bias", input_type(graph, node, 2), plain(DType::float32, {w.shape[0]}));
+  if (epilogue.residual) expect_type("residual", input_type(graph, node, epilogue.residual), y);
+  return epilogue;
+}
+
+void expect_linear(const ValueType& x, const ValueType& w, const ValueType& y) {
+  expect_float("x", x);
+  expect(x.shape.size() == 2, "x must be [N, I]; flatten it first");
+  expect(w.shape.size() == 2, "weight must be [O, I]");
+  expect(x.shape[1] == w.shape[1],
+         "x has " + std::to_string(x.shape[1]) + " features, weight expects " + std::to_string(w.shape[1]));
+  expect_type("y", y, plain(x.dtype, {x.shape[0], w.shape[0]}));
+}
+
+Window expect_pooling(const Node& node, const ValueType& x, const ValueType& y) {
+  const Dims in = expect_activation("x", x), out = expect_activation("y", y);
+  expect(in.n == out.n && in.c == out.c && x.dtype == y.dtype,
+         "batch size, channels and dtype of x and y must be equal");
+  const Shape kernel = expect_integers(node, "kernel", 2, 1);
+  const Window window = make_window(node, x, y, kernel[0], kernel[1]);
+  expect_pooled("height", window.h);
+  expect_pooled("width", window.w);
+  return window;
+}
+
+Dims expect_global_pooling(const Node& node, const ValueType& x, const ValueType& y) {
+  expect_counts(node, 1, 1);
+  const Dims dims = expect_activation("x", x);
+  expect_type("y", y, plain(x.dtype, {dims.n, dims.c}));
+  return dims;
+}
+
+Dims expect_batch(const ValueType& x) {
+  const Dims dims = expect_activation("x", x);
+  expect(dims.pixels() > 1, "one value per channel has no variance; train on larger batches or images");
+  return dims;
+}
+
+BatchNorm expect_batch_norm(const Graph& graph, const Node& node, Tail tail, bool summed) {
+  const size_t first = tail == Tail::add_relu ? 2 : 1;
+  expect_counts(node, first + (summed ? 4 : 2), 5);
+  const ValueType& x = input_type(graph, node, 0);
+  const Dims dims = expect_batch(x);
+  if (tail == Tail::add_relu) expect_type("residual", input_type(graph, node, 1), x);
+  expect_channel_inputs(graph, node, first, dims.c, {"weight", "bias"});
+  if (summed) expect_channel_inputs(graph, node, first + 2, dims.c, {"sum", "square_sum"});
+  expect_type("y", output_type(graph, node, 0), x);
+  expect_channel_outputs(graph, node, 1, dims.c, {"mean", "invstd", "running_mean", "running_var"});
+  return {dims, expect_number(node, "epsilon", 0, any_number), expect_number(node, "momentum", 0, 1)};
+}
+
+// dy, x, [y], weight, [bias], mean, invstd; dx, [dresidual], dweight, dbias.
+Dims expect_batch_norm_grad(const Graph& graph, const Node& node, Tail tail) {
+  const bool adds = tail == Tail::add_relu;
+  expect_counts(node, tail == Tail::none ? 5 : 6, adds ? 4 : 3);
+  const ValueType& x = input_type(graph, node, 1);
+  const Dims dims = expect_batch(x);
+  expect_type("dy", input_type(graph, node, 0), x);
+  expect_type("dx", output_type(graph, node, 0), x);
+  if (adds) expect_type("y", input_type(graph, node, 2), x);
+  if (adds) expect_type("dresidual", output_type(graph, node, 1), x);
+  if (tail == Tail::relu)
+    expect_channel_inputs(graph, node, 2, dims.c, {"weight", "bias", "mean", "invstd"});
+  else
+    expect_channel_inputs(graph, node, adds ? 3 : 2, dims.c, {"weight", "mean", "invstd"});
+  expect_channel_outputs(graph, node, adds ? 2 : 1, dims.c, {"dweight", "dbias"});
+  return dims;
+}
+
+BatchNorm expect_batch_norm_inference(const Graph& graph, const Node& node, Tail tail) {
+  const size_t first = tail == Tail::add_relu ? 2 : 1;
+  expect_counts(node, first + 4, 1);
+  const ValueType& x = input_type(graph, node, 0);
+  const Dims dims = expect_activation("x", x);
+  if (tail == Tail::add_relu) expect_type("residual", input_type(graph, node, 1), x);
+  expect_channel_inputs(graph, node, first, dims.c, {"weight", "bias", "running_mean", "running_var"});
+  expect_type("y", output_type(graph, node, 0), x);
+  return {dims, expect_number(node, "epsilon", 0, any_number), 0};
+}
+
+BatchNorm expect_batch_norm_inference_grad(const Graph& graph, const Node& node) {
+  expect_counts(node, 5, 3);
+  const ValueType& x = input_type(graph, node, 1);
+  const Dims dims = expect_activation("x", x);
+  expect_type("dy", input_type(graph, node, 0), x);
+  expect_type("dx", output_type(graph, node, 0), x);
+  expect_channel_inputs(graph, node, 2, dims.c, {"weight", "running_mean", "running_var"});
+  expect_channel_outputs(graph, node, 1, dims.c, {"dweight", "dbias"});
+  return {dims, expect_number(node, "epsilon", 0, any_number), 0};
+}
+
+double expect_fold_batch_norm(const Graph& graph, const Node& node) {
+  expect_counts(node, 5, 2);
+  const ValueType &w = input_type(graph, node, 0), &y = output_type(graph, node, 0);
+  expect_float("y", y);
+  expect(w.shape.size() == 4, "w must be [O, I / groups, kh, kw], not " + to_string(w.shape));
+  expect_type("w", w, {DType::float32, Format::filter, w.shape});
+  expect_type("y", y, {y.dtype, Format::filter, w.shape});
+  expect_channel_inputs(graph, node, 1, w.shape[0], {"weight", "bias", "running_mean", "running_var"});
+  expect_channel_outputs(graph, node, 1, w.shape[0], {"shift"});
+  return expect_number(node, "epsilon", 0, any_number);
+}
+
+Update expect_update(const Graph& graph, const Node& node, size_t scalars, size_t states) {
+  Update u = {};
+  u.scaled = node.attributes.flag("scaled");
+  u.first_gradient = scalars + (u.scaled ? 1 : 0);
+  expect(node.inputs.size() > u.first_gradient, "there are no gradients");
+  u.n = node.inputs.size() - u.first_gradient;
+  expect_counts(node, node.inputs.size(), u.n * (1 + states));
+  expect_type("learning_rate", input_type(graph, node, 0), plain(DType::float32, {1}));
+  if (u.scaled) expect_type("scale", input_type(graph, node, scalars), plain(DType::float32, {1}));
+  for (size_t i = 0; i < u.n; ++i) {
+    const ValueType& w = output_type(graph, node, i);
+    expect_type("a parameter", w, {DType::float32, w.format, w.shape});
+    expect_type("a gradient", input_type(graph, node, u.first_gradient + i), w);
+    for (size_t s = 1; s <= states; ++s) expect_type("a state", output_type(graph, node, s * u.n + i), w);
+    u.counts.push_back(elements(w.shape));
+  }
+  return u;
+}
+
+}  // namespace node_cudnn

@@ -1,0 +1,65 @@
+// What the operands and attributes of an op must be, for ops that every back end computes in its own way.
+#pragma once
+
+#include <type_traits>
+
+#include "backend/common/expect.h"
+#include "backend/common/window.h"
+
+namespace node_cudnn {
+
+// Of a convolution, in whichever pass: x, w and y may each be what it computes.
+struct Convolving {
+  Window window;
+  int64_t groups;
+};
+Convolving expect_convolution(const Node& node, const ValueType& x, const ValueType& w, const ValueType& y);
+
+// y = relu(conv(x, w) + bias + residual), each where it is given. Numbers of the inputs, which are x, w, [bias],
+// [residual]; 0: not given.
+struct Epilogue {
+  size_t bias = 0, residual = 0;
+  bool relu = false;
+};
+Epilogue expect_epilogue(const Graph& graph, const Node& node, bool adds, bool rectifies);
+
+void expect_linear(const ValueType& x, const ValueType& w, const ValueType& y);
+
+// The last window of a pooling may run over the padded edge (ceil mode), but must start before the far padding.
+Window expect_pooling(const Node& node, const ValueType& x, const ValueType& y);
+Dims expect_global_pooling(const Node& node, const ValueType& x, const ValueType& y);
+
+// Calls f with a std::type_identity of what the index of a maximum is stored in: uint8 where it counts all taps of
+// `window`, which is a Window or what a device makes of it.
+template <class Windows, class Function>
+Prepared with_index(const Windows& window, const ValueType& index, const ValueType& y, Function&& f) {
+  const bool small = window.h.kernel <= 256 / window.w.kernel;
+  expect_type("index", index, {small ? DType::uint8 : DType::int32, Format::activation, y.shape});
+  if (small) return f(std::type_identity<uint8_t>{});
+  return f(std::type_identity<int32_t>{});
+}
+
+// What follows a batch norm within one op.
+enum class Tail : uint8_t { none, relu, add_relu };
+
+struct BatchNorm {
+  Dims dims;
+  double epsilon, momentum;  // momentum: of training
+};
+Dims expect_batch(const ValueType& x);  // an activation of more than one value per channel
+BatchNorm expect_batch_norm(const Graph& graph, const Node& node, Tail tail, bool summed = false);
+Dims expect_batch_norm_grad(const Graph& graph, const Node& node, Tail tail);
+BatchNorm expect_batch_norm_inference(const Graph& graph, const Node& node, Tail tail);
+BatchNorm expect_batch_norm_inference_grad(const Graph& graph, const Node& node);
+double expect_fold_batch_norm(const Graph& graph, const Node& node);  // returns epsilon
+
+// An update of parameters: scalars, of which the first is the learning rate, a scale where there is one, and n
+// gradients come in; n weights and as many of each state are read and written in place.
+struct Update {
+  size_t n, first_gradient;
+  bool scaled;
+  std::vector<int64_t> counts;
+};
+Update expect_update(const Graph& graph, const Node& node, size_t scalars, size_t states);
+
+}  // namespace node_cudnn
