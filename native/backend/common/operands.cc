@@ -1,9 +1,19 @@
 #include "backend/common/operands.h"
 
+#include <cmath>
+#include <limits>
+
 namespace node_cudnn {
 namespace {
 
 constexpr double any_number = 1e30;
+const ValueType scalar = plain(DType::float32, {1}), counter = plain(DType::int32, {1});
+
+void expect_matrix(const char* role, const ValueType& x) {
+  expect(x.shape.size() == 2 && x.format == Format::plain,
+         std::string(role) + " must be plain [N, K], not " + to_string(x.shape));
+  expect_float(role, x);
+}
 
 void expect_channels(const ValueType& x, const ValueType& w, const ValueType& y, int64_t groups) {
   expect(w.shape[0] % groups == 0 && x.shape[1] == w.shape[1] * groups,
@@ -161,8 +171,8 @@ Update expect_update(const Graph& graph, const Node& node, size_t scalars, size_
   expect(node.inputs.size() > u.first_gradient, "there are no gradients");
   u.n = node.inputs.size() - u.first_gradient;
   expect_counts(node, node.inputs.size(), u.n * (1 + states));
-  expect_type("learning_rate", input_type(graph, node, 0), plain(DType::float32, {1}));
-  if (u.scaled) expect_type("scale", input_type(graph, node, scalars), plain(DType::float32, {1}));
+  expect_type("learning_rate", input_type(graph, node, 0), scalar);
+  if (u.scaled) expect_type("scale", input_type(graph, node, scalars), scalar);
   for (size_t i = 0; i < u.n; ++i) {
     const ValueType& w = output_type(graph, node, i);
     expect_type("a parameter", w, {DType::float32, w.format, w.shape});
@@ -171,6 +181,170 @@ Update expect_update(const Graph& graph, const Node& node, size_t scalars, size_
     u.counts.push_back(elements(w.shape));
   }
   return u;
+}
+
+const ValueType& expect_equal_types(const Graph& graph, const Node& node, size_t inputs, size_t outputs) {
+  expect_counts(node, inputs, outputs);
+  const ValueType& type = input_type(graph, node, 0);
+  expect_float("the first input", type);
+  for (size_t i = 1; i < inputs; ++i) expect_type("every input", input_type(graph, node, i), type);
+  for (size_t i = 0; i < outputs; ++i) expect_type("every output", output_type(graph, node, i), type);
+  return type;
+}
+
+void expect_softmax(const ValueType& x, const ValueType& y) {
+  expect_matrix("x", x);
+  expect_type("y", y, plain(DType::float32, x.shape));
+}
+
+double expect_softmax_cross_entropy(const Node& node, const ValueType& logits, const ValueType& labels,
+                                    const ValueType& probabilities, const ValueType& loss) {
+  expect_matrix("logits", logits);
+  expect_type("labels", labels, plain(DType::int32, {logits.shape[0]}));
+  expect_type("probabilities", probabilities, plain(DType::float32, logits.shape));
+  expect_type("the loss or its gradient", loss, scalar);
+  return expect_number(node, "smoothing", 0, 1);
+}
+
+double expect_sigmoid_cross_entropy(const Node& node, const ValueType& logits, const ValueType& targets,
+                                    const ValueType& loss) {
+  expect_matrix("logits", logits);
+  if (targets.dtype == DType::int32)
+    expect_type("labels", targets, plain(DType::int32, {logits.shape[0]}));
+  else
+    expect_type("targets", targets, plain(DType::float32, logits.shape));
+  expect_type("the loss or its gradient", loss, scalar);
+  return expect_number(node, "smoothing", 0, 1);
+}
+
+int64_t expect_topk_correct(const Graph& graph, const Node& node) {
+  expect_counts(node, 2, 1);
+  const ValueType& logits = input_type(graph, node, 0);
+  expect_matrix("logits", logits);
+  expect_type("labels", input_type(graph, node, 1), plain(DType::int32, {logits.shape[0]}));
+  expect_type("count", output_type(graph, node, 0), counter);
+  return expect_integer(node, "k", 1);
+}
+
+void expect_ring_write(const Graph& graph, const Node& node) {
+  expect_counts(node, 2, 1);
+  const ValueType &value = input_type(graph, node, 0), &ring = output_type(graph, node, 0);
+  expect_type("value", value, plain(value.dtype, {1}));
+  expect_type("step", input_type(graph, node, 1), counter);
+  expect(ring.shape.size() == 1 && ring.shape[0] > 0, "ring must be [R], not " + to_string(ring.shape));
+  expect_type("ring", ring, plain(value.dtype, ring.shape));
+}
+
+uint32_t expect_increment(const Graph& graph, const Node& node) {
+  expect_counts(node, 0, 1);
+  expect_type("counter", output_type(graph, node, 0), counter);
+  return static_cast<uint32_t>(expect_integer(node, "by", std::numeric_limits<int32_t>::min()));
+}
+
+void expect_gather(const Graph& graph, const Node& node) {
+  expect_counts(node, 2, 1);
+  const ValueType &table = input_type(graph, node, 0), &index = input_type(graph, node, 1);
+  expect(table.format == Format::plain && !table.shape.empty() && table.shape[0] > 0,
+         "the table must be plain with at least one row, not " + to_string(table.shape));
+  expect(index.shape.size() == 1, "index must have one dimension, not " + to_string(index.shape));
+  expect_type("index", index, plain(DType::int32, index.shape));
+  Shape gathered = table.shape;
+  gathered[0] = index.shape[0];
+  expect_type("y", output_type(graph, node, 0), plain(table.dtype, gathered));
+}
+
+std::vector<double> expect_weighted_sum(const Graph& graph, const Node& node) {
+  const size_t n = node.inputs.size();
+  expect(n >= 1, "needs at least one value");
+  expect_counts(node, n, 1);
+  for (size_t i = 0; i < n; ++i) expect_type("every value", input_type(graph, node, i), scalar);
+  expect_type("y", output_type(graph, node, 0), scalar);
+  const std::vector<double>& weights = node.attributes.numbers("weights");
+  expect(weights.size() == n, std::to_string(weights.size()) + " weights for " + std::to_string(n) + " values");
+  return weights;
+}
+
+Dropout expect_dropout(const Graph& graph, const Node& node) {
+  expect_counts(node, 3, 1);
+  const ValueType& x = input_type(graph, node, 0);
+  expect_float("x", x);
+  expect(x.format != Format::filter, "x must be plain or an activation");
+  expect_type("seed", input_type(graph, node, 1), counter);
+  expect_type("step", input_type(graph, node, 2), counter);
+  expect_type("y", output_type(graph, node, 0), x);
+  const double p = expect_number(node, "p", 0, 1);
+  expect(p < 1, "p must be below 1");
+  return {p, static_cast<uint32_t>(expect_integer(node, "stream", 0))};
+}
+
+void expect_separable(const ValueType& w, const ValueType& depthwise, const ValueType& pointwise) {
+  expect_type("w", w, {DType::float32, Format::filter, w.shape});
+  expect(w.shape.size() == 4 && depthwise.shape.size() == 4, "filters have 4 dimensions");
+  const int64_t outputs = w.shape[0], inputs = w.shape[1], between = depthwise.shape[0];
+  expect(between % inputs == 0, "depthwise must have a multiple of the " + std::to_string(inputs) + " channels");
+  expect_type("depthwise", depthwise, {DType::float32, Format::filter, {between, 1, w.shape[2], w.shape[3]}});
+  expect_type("pointwise", pointwise, {DType::float32, Format::filter, {outputs, between, 1, 1}});
+}
+
+int64_t expect_slice_channels(const Graph& graph, const Node& node) {
+  expect_counts(node, 1, 1);
+  const ValueType &x = input_type(graph, node, 0), &y = output_type(graph, node, 0);
+  const Dims from = expect_activation("x", x), to = expect_activation("y", y);
+  expect_type("y", y, {x.dtype, Format::activation, {from.n, to.c, from.h, from.w}});
+  const int64_t begin = expect_integer(node, "begin", 0);
+  expect(begin <= from.c - to.c, "x has no channels up to " + std::to_string(begin) + " + " + std::to_string(to.c));
+  return begin;
+}
+
+std::vector<int64_t> expect_subsample(const Node& node, const ValueType& x, const ValueType& y) {
+  expect_counts(node, 1, 1);
+  const std::vector<int64_t> stride = expect_integers(node, "stride", 2, 1);
+  const Dims in = expect_activation("x", x), out = expect_activation("y", y);
+  expect(out.c >= in.c, "y has fewer channels than x");
+  expect_type("y", y,
+              {x.dtype,
+               Format::activation,
+               {in.n, out.c, (in.h + stride[0] - 1) / stride[0], (in.w + stride[1] - 1) / stride[1]}});
+  return stride;
+}
+
+LocalResponseNorm expect_local_response_norm(const Node& node, const ValueType& x) {
+  const LocalResponseNorm norm = {expect_activation("x", x), expect_integer(node, "size", 1),
+                                  expect_number(node, "alpha", 0, any_number),
+                                  expect_number(node, "beta", 0, any_number), expect_number(node, "k", 0, any_number)};
+  expect(norm.size % 2 == 1, "size must be odd, not " + std::to_string(norm.size));
+  expect(norm.k > 0 && std::pow(norm.k, -norm.beta) < any_number,
+         "k must be above 0, and k to the power of -beta below 1e30");
+  return norm;
+}
+
+std::vector<int64_t> expect_clip_grad_norm(const Graph& graph, const Node& node) {
+  expect(!node.inputs.empty(), "there are no gradients");
+  expect_counts(node, node.inputs.size(), 2);
+  expect_type("norm", output_type(graph, node, 0), scalar);
+  expect_type("scale", output_type(graph, node, 1), scalar);
+  expect(node.attributes.number("max_norm") > 0, "max_norm must be positive");
+  std::vector<int64_t> counts;
+  for (size_t i = 0; i < node.inputs.size(); ++i) {
+    const ValueType& gradient = input_type(graph, node, i);
+    expect_type("a gradient", gradient, {DType::float32, gradient.format, gradient.shape});
+    counts.push_back(elements(gradient.shape));
+  }
+  return counts;
+}
+
+std::vector<int64_t> expect_ema_update(const Graph& graph, const Node& node) {
+  expect(node.inputs.size() >= 2, "there are no values to average");
+  expect_counts(node, node.inputs.size(), node.inputs.size() - 1);
+  expect_type("step", input_type(graph, node, 0), counter);
+  std::vector<int64_t> counts;
+  for (size_t i = 0; i < node.outputs.size(); ++i) {
+    const ValueType& average = output_type(graph, node, i);
+    expect_type("an average", average, {DType::float32, average.format, average.shape});
+    expect_type("a value", input_type(graph, node, 1 + i), average);
+    counts.push_back(elements(average.shape));
+  }
+  return counts;
 }
 
 }  // namespace node_cudnn

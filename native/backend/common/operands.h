@@ -62,4 +62,42 @@ struct Update {
 };
 Update expect_update(const Graph& graph, const Node& node, size_t scalars, size_t states);
 
+// All inputs and outputs are of one type, which is returned.
+const ValueType& expect_equal_types(const Graph& graph, const Node& node, size_t inputs, size_t outputs);
+
+// [N, K], whatever is done with them; `loss` is the loss or its gradient. Return the smoothing.
+void expect_softmax(const ValueType& x, const ValueType& y);
+double expect_softmax_cross_entropy(const Node& node, const ValueType& logits, const ValueType& labels,
+                                    const ValueType& probabilities, const ValueType& loss);
+// `targets` are int32 labels or float32 numbers.
+double expect_sigmoid_cross_entropy(const Node& node, const ValueType& logits, const ValueType& targets,
+                                    const ValueType& loss);
+int64_t expect_topk_correct(const Graph& graph, const Node& node);  // returns k
+
+void expect_ring_write(const Graph& graph, const Node& node);
+uint32_t expect_increment(const Graph& graph, const Node& node);  // returns by how much
+void expect_gather(const Graph& graph, const Node& node);
+std::vector<double> expect_weighted_sum(const Graph& graph, const Node& node);  // returns the weights
+
+struct Dropout {
+  double p;
+  uint32_t stream;
+};
+Dropout expect_dropout(const Graph& graph, const Node& node);
+
+void expect_separable(const ValueType& w, const ValueType& depthwise, const ValueType& pointwise);
+int64_t expect_slice_channels(const Graph& graph, const Node& node);                              // returns the first
+std::vector<int64_t> expect_subsample(const Node& node, const ValueType& x, const ValueType& y);  // returns the stride
+
+struct LocalResponseNorm {
+  Dims dims;
+  int64_t size;
+  double alpha, beta, k;
+};
+LocalResponseNorm expect_local_response_norm(const Node& node, const ValueType& x);
+
+// Both return the sizes of the values that belong to one another.
+std::vector<int64_t> expect_clip_grad_norm(const Graph& graph, const Node& node);
+std::vector<int64_t> expect_ema_update(const Graph& graph, const Node& node);
+
 }  // namespace node_cudnn

@@ -2,7 +2,6 @@
 // (simd/simd.h), combined in double per channel, turned into a few coefficients per channel, and applied in one pass.
 #include <cmath>
 
-#include "backend/common/operands.h"
 #include "backend/cpu/kernel.h"
 #include "backend/cpu/ops.h"
 #include "backend/cpu/pieces.h"

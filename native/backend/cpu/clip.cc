@@ -6,27 +6,10 @@
 #include "backend/cpu/simd/simd.h"
 
 namespace node_cudnn::cpu {
-namespace {
-
-std::vector<int64_t> check_gradients(const Graph& graph, const Node& node) {
-  expect(!node.inputs.empty(), "there are no gradients");
-  std::vector<int64_t> counts;
-  for (size_t i = 0; i < node.inputs.size(); ++i) {
-    const ValueType& g = input_type(graph, node, i);
-    expect(g.dtype == DType::float32, "a gradient must be float32, not " + std::string(name_of(g.dtype)));
-    counts.push_back(elements(g.shape));
-  }
-  return counts;
-}
-
-}  // namespace
 
 Prepared prepare_clip_grad_norm(const Cpu& cpu, const Graph& graph, const Node& node) {
-  expect_counts(node, node.inputs.size(), 2);
-  expect_type("norm", output_type(graph, node, 0), plain(DType::float32, {1}));
-  expect_type("scale", output_type(graph, node, 1), plain(DType::float32, {1}));
-  const double max_norm = expect_number(node, "max_norm", 0, 1e30);
-  auto work = stretches(check_gradients(graph, node));
+  auto work = stretches(expect_clip_grad_norm(graph, node));
+  const double max_norm = node.attributes.number("max_norm");
   const size_t workspace = work.size() * sizeof(double);
   const auto run = [max_norm, threads = cpu.threads, work = std::move(work),
                     &sum_of_squares = *simd::optimizer(cpu.isa).sum_of_squares](const Arguments& a) {

@@ -28,15 +28,10 @@ FilterLayout layout_of(const Cpu& cpu, const ValueType& filter) {
 }
 
 Separable make_separable(const Cpu& cpu, const ValueType& w, const ValueType& depthwise, const ValueType& pointwise) {
-  expect_type("w", w, {DType::float32, Format::filter, w.shape});
-  expect(w.shape.size() == 4 && depthwise.shape.size() == 4, "filters have 4 dimensions");
-  const int64_t outputs = w.shape[0], inputs = w.shape[1], between = depthwise.shape[0];
-  expect(between % inputs == 0, "depthwise must have a multiple of the " + std::to_string(inputs) + " channels");
-  expect_type("depthwise", depthwise, {DType::float32, Format::filter, {between, 1, w.shape[2], w.shape[3]}});
-  expect_type("pointwise", pointwise, {DType::float32, Format::filter, {outputs, between, 1, 1}});
-  return {outputs,
-          inputs,
-          between,
+  expect_separable(w, depthwise, pointwise);
+  return {w.shape[0],
+          w.shape[1],
+          depthwise.shape[0],
           w.shape[2] * w.shape[3],
           layout_of(cpu, w),
           layout_of(cpu, depthwise),

@@ -88,12 +88,9 @@ Prepared prepare_concat(const Cpu& cpu, const Graph& graph, const Node& node) {
 }
 
 Prepared prepare_slice_channels(const Cpu& cpu, const Graph& graph, const Node& node) {
-  expect_counts(node, 1, 1);
+  const int64_t begin = expect_slice_channels(graph, node);
   const ValueType &x = input_type(graph, node, 0), &y = output_type(graph, node, 0);
-  const Layout from = expect_activation(cpu, "x", x), to = expect_activation(cpu, "y", y);
-  expect_type("y", y, {x.dtype, Format::activation, {from.n, to.c, from.h, from.w}});
-  const int64_t begin = expect_integer(node, "begin", 0);
-  expect(begin <= from.c - to.c, "x has no channels up to " + std::to_string(begin) + " + " + std::to_string(to.c));
+  const Layout from = activation_layout(cpu, x.shape), to = activation_layout(cpu, y.shape);
   std::vector<Piece> pieces;
   if (!lies_inside(graph, node.outputs[0], node.inputs[0])) cut(0, begin, 0, to.c, pieces);
   return move(cpu, {from}, to, pieces, x.dtype);

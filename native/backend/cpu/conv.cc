@@ -3,7 +3,6 @@
 #include <array>
 #include <string_view>
 
-#include "backend/common/operands.h"
 #include "backend/cpu/depthwise.h"
 #include "backend/cpu/kernel.h"
 #include "backend/cpu/onednn.h"

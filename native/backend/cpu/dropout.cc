@@ -9,15 +9,10 @@
 namespace node_cudnn::cpu {
 namespace {
 
-struct Dropping {
-  double p;
-  uint32_t stream;
-};
-
 // The factors of elements in logical order: 0 where dropped, else 1 / (1 - p).
 class Mask {
  public:
-  Mask(const Dropping& d, int32_t seed, int32_t step)
+  Mask(const Dropout& d, int32_t seed, int32_t step)
       : key_{static_cast<uint32_t>(seed), 1},
         step_(static_cast<uint32_t>(step)),
         stream_(d.stream),
@@ -69,7 +64,7 @@ void drop(const Mask& mask, const Maps& maps, int64_t plane, int64_t begin, int6
 }
 
 template <class T>
-Prepared dropout(const Cpu& cpu, const Dropping& d, const Maps& maps) {
+Prepared dropout(const Cpu& cpu, const Dropout& d, const Maps& maps) {
   constexpr int64_t length = 4096;
   const int64_t parts = (maps.pixels + length - 1) / length;
   const auto run = [=, threads = cpu.threads](const Arguments& a) {
@@ -87,15 +82,8 @@ Prepared dropout(const Cpu& cpu, const Dropping& d, const Maps& maps) {
 }  // namespace
 
 Prepared prepare_dropout(const Cpu& cpu, const Graph& graph, const Node& node) {
-  expect_counts(node, 3, 1);
+  const Dropout d = expect_dropout(graph, node);
   const ValueType& x = input_type(graph, node, 0);
-  expect_float("x", x);
-  expect(x.format != Format::filter, "x must be plain or an activation");
-  expect_type("seed", input_type(graph, node, 1), plain(DType::int32, {1}));
-  expect_type("step", input_type(graph, node, 2), plain(DType::int32, {1}));
-  expect_type("y", output_type(graph, node, 0), x);
-  const Dropping d = {expect_number(node, "p", 0, 1), static_cast<uint32_t>(expect_integer(node, "stream", 0))};
-  expect(d.p < 1, "p must be below 1");
   const Maps maps = maps_of(cpu, x);
   return x.dtype == DType::bfloat16 ? dropout<bfloat16>(cpu, d, maps) : dropout<float>(cpu, d, maps);
 }

@@ -4,15 +4,6 @@
 
 namespace node_cudnn::cpu {
 
-const ValueType& expect_equal_types(const Graph& graph, const Node& node, size_t inputs, size_t outputs) {
-  expect_counts(node, inputs, outputs);
-  const ValueType& type = input_type(graph, node, 0);
-  expect_float("the first input", type);
-  for (size_t i = 1; i < inputs; ++i) expect_type("every input", input_type(graph, node, i), type);
-  for (size_t i = 0; i < outputs; ++i) expect_type("every output", output_type(graph, node, i), type);
-  return type;
-}
-
 namespace {
 
 // body(arguments, begin, end) computes a range of elements.

@@ -9,9 +9,6 @@ namespace node_cudnn::cpu {
 using Unary = void (*)(const void* x, void* y, int64_t begin, int64_t end);
 using Binary = void (*)(const void* a, const void* b, void* y, int64_t begin, int64_t end);
 
-// Checks the numbers of inputs and outputs, and that they are of one type, which it returns.
-const ValueType& expect_equal_types(const Graph& graph, const Node& node, size_t inputs, size_t outputs);
-
 // The output has the type of the inputs and may take any input's place.
 Prepared prepare_elements(const Cpu& cpu, const Graph& graph, const Node& node, Unary simd::ElementKernels::*kernel);
 Prepared prepare_elements(const Cpu& cpu, const Graph& graph, const Node& node, Binary simd::ElementKernels::*kernel);

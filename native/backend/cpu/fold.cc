@@ -3,7 +3,6 @@
 #include <cmath>
 #include <utility>
 
-#include "backend/common/operands.h"
 #include "backend/cpu/kernel.h"
 #include "backend/cpu/onednn.h"
 #include "backend/cpu/ops.h"

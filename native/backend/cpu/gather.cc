@@ -18,17 +18,8 @@ void check_indices(const int32_t* index, int64_t count, int64_t rows) {
 }  // namespace
 
 Prepared prepare_gather(const Cpu& cpu, const Graph& graph, const Node& node) {
-  expect_counts(node, 2, 1);
-  const ValueType& table = input_type(graph, node, 0);
-  const ValueType& index = input_type(graph, node, 1);
-  expect(table.format == Format::plain && !table.shape.empty() && table.shape[0] > 0,
-         "the table must be plain with at least one row, not " + to_string(table.shape));
-  expect(index.shape.size() == 1, "index must have one dimension, not " + to_string(index.shape));
-  expect_type("index", index, plain(DType::int32, index.shape));
-  Shape shape = table.shape;
-  shape[0] = index.shape[0];
-  expect_type("y", output_type(graph, node, 0), plain(table.dtype, shape));
-
+  expect_gather(graph, node);
+  const ValueType &table = input_type(graph, node, 0), &index = input_type(graph, node, 1);
   const int64_t rows = table.shape[0], count = index.shape[0];
   const size_t row_bytes = static_cast<size_t>(elements(table.shape) / rows) * size_of(table.dtype);
   const int64_t grain = 65536 / static_cast<int64_t>(row_bytes + 1);

@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
-#include "backend/common/expect.h"
 #include "backend/common/kernel.h"
+#include "backend/common/operands.h"
 #include "backend/cpu/cpu.h"
 
 namespace node_cudnn::cpu {

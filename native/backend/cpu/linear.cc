@@ -1,5 +1,4 @@
 // Matrix products over oneDNN. Every operand is a dense matrix; a transposed one differs in its strides alone.
-#include "backend/common/operands.h"
 #include "backend/cpu/kernel.h"
 #include "backend/cpu/onednn.h"
 #include "backend/cpu/ops.h"

@@ -1,5 +1,3 @@
-#include <cmath>
-
 #include "backend/cpu/kernel.h"
 #include "backend/cpu/ops.h"
 #include "backend/cpu/simd/simd.h"
@@ -7,23 +5,18 @@
 namespace node_cudnn::cpu {
 namespace {
 
-simd::Neighbours check(const Cpu& cpu, const Node& node, const ValueType& x) {
-  const Layout l = expect_activation(cpu, "x", x);
-  constexpr double any = 1e30;
-  const int64_t size = expect_integer(node, "size", 1);
-  expect(size % 2 == 1, "size must be odd, not " + std::to_string(size));
-  const double alpha = expect_number(node, "alpha", 0, any), beta = expect_number(node, "beta", 0, any),
-               k = expect_number(node, "k", 0, any);
-  expect(k > 0 && std::pow(k, -beta) < any, "k must be above 0, and k to the power of -beta below 1e30");
+simd::Neighbours neighbours_of(const Cpu& cpu, const Node& node, const ValueType& x) {
+  const LocalResponseNorm norm = expect_local_response_norm(node, x);
+  const Layout l = activation_layout(cpu, x.shape);
   // A window that is wider than all channels twice over holds what it holds.
-  const int64_t half = std::min(size / 2, l.c);
+  const int64_t half = std::min(norm.size / 2, l.c);
   return {l.c,
           l.h * l.w,
           l.block,
           half,
-          static_cast<float>(alpha / static_cast<double>(size)),
-          static_cast<float>(beta),
-          static_cast<float>(k)};
+          static_cast<float>(norm.alpha / static_cast<double>(norm.size)),
+          static_cast<float>(norm.beta),
+          static_cast<float>(norm.k)};
 }
 
 int64_t line_length(const simd::Neighbours& g) {
@@ -49,7 +42,7 @@ Prepared over_pixels(const Cpu& cpu, const simd::Neighbours& g, int64_t pixels, 
 Prepared prepare_local_response_norm(const Cpu& cpu, const Graph& graph, const Node& node) {
   expect_counts(node, 1, 1);
   const ValueType& x = input_type(graph, node, 0);
-  const simd::Neighbours g = check(cpu, node, x);
+  const simd::Neighbours g = neighbours_of(cpu, node, x);
   expect_type("y", output_type(graph, node, 0), x);
   const auto forward = simd::response(cpu.isa, x.dtype).forward;
   return over_pixels(cpu, g, x.shape[0] * g.pixels, 1, {{0, 0}},
@@ -61,7 +54,7 @@ Prepared prepare_local_response_norm(const Cpu& cpu, const Graph& graph, const N
 Prepared prepare_local_response_norm_grad(const Cpu& cpu, const Graph& graph, const Node& node) {
   expect_counts(node, 2, 1);
   const ValueType& dy = input_type(graph, node, 0);
-  const simd::Neighbours g = check(cpu, node, dy);
+  const simd::Neighbours g = neighbours_of(cpu, node, dy);
   expect_type("x", input_type(graph, node, 1), dy);
   expect_type("dx", output_type(graph, node, 0), dy);
   const auto backward = simd::response(cpu.isa, dy.dtype).backward;

@@ -21,13 +21,8 @@ struct Sizes {
 
 Sizes check(const Node& node, const ValueType& logits, const ValueType& labels, const ValueType& probabilities,
             const ValueType& loss) {
-  expect(logits.shape.size() == 2 && logits.format == Format::plain,
-         "logits must be plain [N, K], not " + to_string(logits.shape));
-  expect_float("logits", logits);
-  expect_type("labels", labels, plain(DType::int32, {logits.shape[0]}));
-  expect_type("probabilities", probabilities, plain(DType::float32, logits.shape));
-  expect_type("the loss or its gradient", loss, plain(DType::float32, {1}));
-  return {logits.shape[0], logits.shape[1], expect_number(node, "smoothing", 0, 1)};
+  const double smoothing = expect_softmax_cross_entropy(node, logits, labels, probabilities, loss);
+  return {logits.shape[0], logits.shape[1], smoothing};
 }
 
 // A label of -1 leaves its row out; another one outside 0 .. classes - 1 makes the loss and its row's gradient NaN.

@@ -36,25 +36,15 @@ Prepared topk(int64_t batch, int64_t classes, int64_t k) {
 }  // namespace
 
 Prepared prepare_topk_correct(const Cpu&, const Graph& graph, const Node& node) {
-  expect_counts(node, 2, 1);
+  const int64_t k = expect_topk_correct(graph, node);
   const ValueType& logits = input_type(graph, node, 0);
-  expect(logits.shape.size() == 2 && logits.format == Format::plain,
-         "logits must be plain [N, K], not " + to_string(logits.shape));
-  expect_float("logits", logits);
-  expect_type("labels", input_type(graph, node, 1), plain(DType::int32, {logits.shape[0]}));
-  expect_type("count", output_type(graph, node, 0), plain(DType::int32, {1}));
-  const int64_t batch = logits.shape[0], classes = logits.shape[1], k = expect_integer(node, "k", 1);
+  const int64_t batch = logits.shape[0], classes = logits.shape[1];
   return logits.dtype == DType::bfloat16 ? topk<bfloat16>(batch, classes, k) : topk<float>(batch, classes, k);
 }
 
 Prepared prepare_ring_write(const Cpu&, const Graph& graph, const Node& node) {
-  expect_counts(node, 2, 1);
-  const ValueType& value = input_type(graph, node, 0);
-  const ValueType& ring = output_type(graph, node, 0);
-  expect_type("value", value, plain(value.dtype, {1}));
-  expect_type("step", input_type(graph, node, 1), plain(DType::int32, {1}));
-  expect(ring.shape.size() == 1 && ring.shape[0] > 0, "ring must be [R], not " + to_string(ring.shape));
-  expect_type("ring", ring, plain(value.dtype, ring.shape));
+  expect_ring_write(graph, node);
+  const ValueType &value = input_type(graph, node, 0), &ring = output_type(graph, node, 0);
   return prepared("memcpy", [length = ring.shape[0], bytes = size_of(value.dtype)](const Arguments& a) {
     const int64_t slot = (*input<int32_t>(a, 1) % length + length) % length;
     std::memcpy(output<uint8_t>(a, 0) + static_cast<size_t>(slot) * bytes, a.inputs[0], bytes);
@@ -62,9 +52,7 @@ Prepared prepare_ring_write(const Cpu&, const Graph& graph, const Node& node) {
 }
 
 Prepared prepare_increment(const Cpu&, const Graph& graph, const Node& node) {
-  expect_counts(node, 0, 1);
-  expect_type("counter", output_type(graph, node, 0), plain(DType::int32, {1}));
-  const auto by = static_cast<uint32_t>(expect_integer(node, "by", std::numeric_limits<int32_t>::min()));
+  const uint32_t by = expect_increment(graph, node);
   return prepared("loops", [by](const Arguments& a) { *output<uint32_t>(a, 0) += by; });  // wraps, as counters do
 }
 

@@ -9,7 +9,6 @@
 #include <array>
 #include <limits>
 
-#include "backend/common/operands.h"
 #include "backend/cpu/kernel.h"
 #include "backend/cpu/meetings.h"
 #include "backend/cpu/ops.h"

@@ -63,16 +63,8 @@ void row_gradient(const Sizes& s, const Targets& targets, int64_t n, double scal
 }
 
 Sizes check(const Node& node, const ValueType& logits, const ValueType& targets, const ValueType& loss) {
-  expect(logits.shape.size() == 2 && logits.format == Format::plain,
-         "logits must be plain [N, K], not " + to_string(logits.shape));
-  expect_float("logits", logits);
-  const bool indexed = targets.dtype == DType::int32;
-  if (indexed)
-    expect_type("labels", targets, plain(DType::int32, {logits.shape[0]}));
-  else
-    expect_type("targets", targets, plain(DType::float32, logits.shape));
-  expect_type("the loss or its gradient", loss, plain(DType::float32, {1}));
-  return {logits.shape[0], logits.shape[1], expect_number(node, "smoothing", 0, 1), indexed};
+  const double smoothing = expect_sigmoid_cross_entropy(node, logits, targets, loss);
+  return {logits.shape[0], logits.shape[1], smoothing, targets.dtype == DType::int32};
 }
 
 template <class T>

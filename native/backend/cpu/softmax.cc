@@ -11,10 +11,8 @@ struct Sizes {
   int64_t grain() const { return 16384 / classes + 1; }  // rows that are worth a second thread
 };
 
-Sizes check(const ValueType& x, const ValueType& y) {
-  expect(x.shape.size() == 2 && x.format == Format::plain, "x must be plain [N, K], not " + to_string(x.shape));
-  expect_float("x", x);
-  expect_type("y", y, plain(DType::float32, x.shape));
+Sizes sizes_of(const ValueType& x, const ValueType& y) {
+  expect_softmax(x, y);
   return {x.shape[0], x.shape[1]};
 }
 
@@ -41,7 +39,7 @@ Prepared gradient(const Cpu& cpu, const Sizes& s) {
 Prepared prepare_softmax(const Cpu& cpu, const Graph& graph, const Node& node) {
   expect_counts(node, 1, 1);
   const ValueType& x = input_type(graph, node, 0);
-  const Sizes s = check(x, output_type(graph, node, 0));
+  const Sizes s = sizes_of(x, output_type(graph, node, 0));
   const auto bytes = static_cast<int64_t>(size_of(x.dtype));
   const auto run = [s, bytes, threads = cpu.threads,
                     softmax = simd::softmax(cpu.isa, x.dtype).softmax](const Arguments& a) {
@@ -56,7 +54,7 @@ Prepared prepare_softmax(const Cpu& cpu, const Graph& graph, const Node& node) {
 Prepared prepare_softmax_grad(const Cpu& cpu, const Graph& graph, const Node& node) {
   expect_counts(node, 2, 1);
   const ValueType& dx = output_type(graph, node, 0);
-  const Sizes s = check(dx, input_type(graph, node, 1));
+  const Sizes s = sizes_of(dx, input_type(graph, node, 1));
   expect_type("dy", input_type(graph, node, 0), input_type(graph, node, 1));
   return dx.dtype == DType::bfloat16 ? gradient<bfloat16>(cpu, s) : gradient<float>(cpu, s);
 }

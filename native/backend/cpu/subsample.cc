@@ -11,17 +11,9 @@ struct Subsampling {
   int64_t stride_h, stride_w;
 };
 
-Subsampling check(const Cpu& cpu, const Node& node, const ValueType& x, const ValueType& y) {
-  expect_counts(node, 1, 1);
-  const std::vector<int64_t> stride = node.attributes.integers("stride");
-  expect(stride.size() == 2 && stride[0] > 0 && stride[1] > 0, "stride must be two positive integers");
-  const Subsampling g = {expect_activation(cpu, "x", x), expect_activation(cpu, "y", y), stride[0], stride[1]};
-  expect(g.y.c >= g.x.c, "y has fewer channels than x");
-  expect_type("y", y,
-              {x.dtype,
-               Format::activation,
-               {g.x.n, g.y.c, (g.x.h + stride[0] - 1) / stride[0], (g.x.w + stride[1] - 1) / stride[1]}});
-  return g;
+Subsampling make_subsampling(const Cpu& cpu, const Node& node, const ValueType& x, const ValueType& y) {
+  const std::vector<int64_t> stride = expect_subsample(node, x, y);
+  return {activation_layout(cpu, x.shape), activation_layout(cpu, y.shape), stride[0], stride[1]};
 }
 
 // Elements are moved, never computed with: a block of one width is copied as it is, others channel by channel.
@@ -97,12 +89,12 @@ Prepared prepare(const Cpu& cpu, const Subsampling& g, DType dtype, bool backwar
 
 Prepared prepare_subsample_pad(const Cpu& cpu, const Graph& graph, const Node& node) {
   const ValueType& x = input_type(graph, node, 0);
-  return prepare(cpu, check(cpu, node, x, output_type(graph, node, 0)), x.dtype, false);
+  return prepare(cpu, make_subsampling(cpu, node, x, output_type(graph, node, 0)), x.dtype, false);
 }
 
 Prepared prepare_subsample_pad_grad(const Cpu& cpu, const Graph& graph, const Node& node) {
   const ValueType& dy = input_type(graph, node, 0);
-  return prepare(cpu, check(cpu, node, output_type(graph, node, 0), dy), dy.dtype, true);
+  return prepare(cpu, make_subsampling(cpu, node, output_type(graph, node, 0), dy), dy.dtype, true);
 }
 
 }  // namespace node_cudnn::cpu

@@ -1,7 +1,6 @@
 // What the ops that update parameters share: the addresses of their operands, and their numbers.
 #pragma once
 
-#include "backend/common/operands.h"
 #include "backend/cpu/kernel.h"
 
 namespace node_cudnn::cpu {

@@ -1,6 +1,5 @@
 #include <cmath>
 
-#include "backend/common/operands.h"
 #include "backend/cuda/ops.h"
 #include "backend/cuda/segments.h"
 

@@ -1,7 +1,6 @@
 // What the batch-norm kernels of training, gradient and inference share.
 #pragma once
 
-#include "backend/common/operands.h"
 #include "backend/cuda/columns.h"
 
 namespace node_cudnn::cuda {

@@ -33,18 +33,8 @@ __global__ void __launch_bounds__(block_threads)
 }  // namespace
 
 Prepared prepare_clip_grad_norm(Cuda& cuda, const Graph& graph, const Node& node) {
-  expect(!node.inputs.empty(), "needs at least one gradient");
-  expect_counts(node, node.inputs.size(), 2);
+  const std::vector<int64_t> counts = expect_clip_grad_norm(graph, node);
   const double max_norm = node.attributes.number("max_norm");
-  expect(max_norm > 0, "max_norm must be positive");
-  std::vector<int64_t> counts;
-  for (size_t i = 0; i < node.inputs.size(); ++i) {
-    const ValueType& own = input_type(graph, node, i);
-    expect_type("gradient", own, {DType::float32, own.format, own.shape});
-    counts.push_back(elements(own.shape));
-  }
-  expect_type("norm", output_type(graph, node, 0), plain(DType::float32, {1}));
-  expect_type("scale", output_type(graph, node, 1), plain(DType::float32, {1}));
   const int64_t chunks = expect_chunks(counts);
   return prepared(
       "cuda",

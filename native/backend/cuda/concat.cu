@@ -65,12 +65,9 @@ Prepared prepare_concat(Cuda& cuda, const Graph& graph, const Node& node) {
 }
 
 Prepared prepare_slice_channels(Cuda& cuda, const Graph& graph, const Node& node) {
-  expect_counts(node, 1, 1);
+  const int64_t begin = expect_slice_channels(graph, node);
   const ValueType &x = input_type(graph, node, 0), &y = output_type(graph, node, 0);
   const Dims in = expect_activation("x", x), out = expect_activation("y", y);
-  expect_type("y", y, {x.dtype, Format::activation, {in.n, out.c, in.h, in.w}});
-  const int64_t begin = expect_integer(node, "begin", 0);
-  expect(begin + out.c <= in.c, "the slice must end within the channels of x");
   if (lies_inside(graph, node.outputs[0], node.inputs[0])) return prepared("in place", [](const Arguments&) {});
   const Stretch stretch{0, in.pixels(), out.c, begin, in.c, 0, out.c};
   return with_float(x.dtype, [&]<class T>(std::type_identity<T>) {

@@ -1,7 +1,6 @@
 // Convolution and its gradients: geometry checked here, engines from cuDNN.
 #include <cstddef>
 
-#include "backend/common/operands.h"
 #include "backend/cuda/kernel.h"
 #include "backend/cuda/ops.h"
 #include "backend/cuda/planned.h"

@@ -100,17 +100,9 @@ Prepared in_order(Cuda& cuda, const Dropping& dropping, int64_t count) {
 }  // namespace
 
 Prepared prepare_dropout(Cuda& cuda, const Graph& graph, const Node& node) {
-  expect_counts(node, 3, 1);
+  const auto [p, stream] = expect_dropout(graph, node);
   const ValueType& x = input_type(graph, node, 0);
-  expect_float("x", x);
-  expect(x.format != Format::filter, "x must be plain or an activation");
-  expect_type("seed", input_type(graph, node, 1), plain(DType::int32, {1}));
-  expect_type("step", input_type(graph, node, 2), plain(DType::int32, {1}));
-  expect_type("y", output_type(graph, node, 0), x);
-  const double p = expect_number(node, "p", 0, 1);
-  expect(p < 1, "p must be below 1");
-  const Dropping dropping = {static_cast<uint32_t>(std::ldexp(p, 32)),
-                             static_cast<uint32_t>(expect_integer(node, "stream", 0)), static_cast<float>(1 / (1 - p))};
+  const Dropping dropping = {static_cast<uint32_t>(std::ldexp(p, 32)), stream, static_cast<float>(1 / (1 - p))};
   return with_float(x.dtype, [&]<class T>(std::type_identity<T>) {
     if (x.format == Format::plain) return in_order<T>(cuda, dropping, elements(x.shape));
     return over_maps<T>(cuda, dropping, expect_activation("x", x));

@@ -87,15 +87,9 @@ Prepared prepare_map_pixels(Cuda& cuda, const Graph& graph, const Node& node, F 
 // A node all of whose values have one type, computed element by element.
 template <size_t inputs, class F>
 Prepared prepare_map(Cuda& cuda, const Graph& graph, const Node& node, F f) {
-  expect_counts(node, inputs, 1);
-  const ValueType& x = input_type(graph, node, 0);
-  expect_float("input", x);
+  const ValueType& x = expect_equal_types(graph, node, inputs, 1);
   InPlace in_place;
-  for (size_t i = 0; i < inputs; ++i) {
-    expect_type("every input", input_type(graph, node, i), x);
-    in_place.emplace_back(0, static_cast<int>(i));
-  }
-  expect_type("output", output_type(graph, node, 0), x);
+  for (size_t i = 0; i < inputs; ++i) in_place.emplace_back(0, static_cast<int>(i));
   if (has_slices(graph, node)) return prepare_map_pixels<inputs>(cuda, graph, node, f);
   return with_float(x.dtype, [&]<class T>(std::type_identity<T>) {
     const auto run = [&cuda, f, count = elements(x.shape)](const Arguments& a) {

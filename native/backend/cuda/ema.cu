@@ -23,18 +23,8 @@ __global__ void __launch_bounds__(block_threads) ema_kernel(float share, const i
 }  // namespace
 
 Prepared prepare_ema_update(Cuda& cuda, const Graph& graph, const Node& node) {
-  expect(node.inputs.size() >= 2, "needs a step and at least one value");
-  const size_t n = node.inputs.size() - 1;
-  expect_counts(node, n + 1, n);
-  expect_type("step", input_type(graph, node, 0), plain(DType::int32, {1}));
+  const std::vector<int64_t> counts = expect_ema_update(graph, node);
   const auto share = static_cast<float>(1 - expect_number(node, "decay", 0, 1));
-  std::vector<int64_t> counts;
-  for (size_t i = 0; i < n; ++i) {
-    const ValueType& own = output_type(graph, node, i);
-    expect_type("average", own, {DType::float32, own.format, own.shape});
-    expect_type("value", input_type(graph, node, 1 + i), own);
-    counts.push_back(elements(own.shape));
-  }
   expect_chunks(counts);
   return prepared("cuda", [=, &cuda](const Arguments& a) {
     const auto pointer = [&](int k, size_t i) -> float* {

@@ -1,5 +1,4 @@
 // Normalisation by running statistics, made part of the convolution before it: one pass over its weights.
-#include "backend/common/operands.h"
 #include "backend/cuda/kernel.h"
 #include "backend/cuda/launch.h"
 #include "backend/cuda/ops.h"

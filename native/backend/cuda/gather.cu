@@ -35,14 +35,8 @@ Prepared with_word(size_t row_bytes, Function&& f) {
 }  // namespace
 
 Prepared prepare_gather(Cuda& cuda, const Graph& graph, const Node& node) {
-  expect_counts(node, 2, 1);
+  expect_gather(graph, node);
   const ValueType &table = input_type(graph, node, 0), &index = input_type(graph, node, 1);
-  expect(table.format == Format::plain && !table.shape.empty(), "table must be plain, with at least one axis");
-  expect(index.shape.size() == 1, "index must have one axis");
-  expect_type("index", index, plain(DType::int32, index.shape));
-  Shape gathered = table.shape;
-  gathered[0] = index.shape[0];
-  expect_type("y", output_type(graph, node, 0), plain(table.dtype, gathered));
   const int64_t rows = table.shape[0], count = index.shape[0];
   const size_t row_bytes = static_cast<size_t>(elements(table.shape) / rows) * size_of(table.dtype);
   const std::string name = node.path.empty() ? node.op : node.op + " " + node.path;

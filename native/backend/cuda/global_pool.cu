@@ -1,4 +1,3 @@
-#include "backend/common/operands.h"
 #include "backend/cuda/kernel.h"
 #include "backend/cuda/launch.h"
 #include "backend/cuda/ops.h"

@@ -2,8 +2,8 @@
 // start.
 #pragma once
 
-#include "backend/common/expect.h"
 #include "backend/common/kernel.h"
+#include "backend/common/operands.h"
 #include "backend/cuda/cuda.h"
 
 namespace node_cudnn::cuda {

@@ -1,4 +1,3 @@
-#include "backend/common/operands.h"
 #include "backend/cuda/ops.h"
 #include "backend/cuda/segments.h"
 

@@ -35,11 +35,7 @@ Prepared prepare_lerp(Cuda& cuda, const Graph& graph, const Node& node) {
 }
 
 Prepared prepare_lerp_grad(Cuda& cuda, const Graph& graph, const Node& node) {
-  expect_counts(node, 4, 3);
-  const ValueType& type = input_type(graph, node, 0);
-  expect_float("input", type);
-  for (size_t i = 1; i < 4; ++i) expect_type("every input", input_type(graph, node, i), type);
-  for (size_t i = 0; i < 3; ++i) expect_type("every output", output_type(graph, node, i), type);
+  const ValueType& type = expect_equal_types(graph, node, 4, 3);
   return with_float(type.dtype, [&]<class T>(std::type_identity<T>) {
     constexpr int n = map_width<T>;
     const auto run = [&cuda, count = elements(type.shape)](const Arguments& a) {

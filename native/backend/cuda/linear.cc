@@ -1,5 +1,4 @@
 // Matrix products through cuBLASLt.
-#include "backend/common/operands.h"
 #include "backend/cuda/kernel.h"
 #include "backend/cuda/ops.h"
 #include "backend/cuda/planned.h"

@@ -127,13 +127,7 @@ __global__ void __launch_bounds__(block_threads)
 constexpr int round4(int count) { return (count + 3) / 4 * 4; }
 
 Neighbours make_neighbours(const Node& node, const ValueType& x) {
-  const Dims d = expect_activation("x", x);
-  constexpr double any = 1e30;
-  const int64_t size = expect_integer(node, "size", 1);
-  expect(size % 2 == 1, "size must be odd, not " + std::to_string(size));
-  const double alpha = expect_number(node, "alpha", 0, any), beta = expect_number(node, "beta", 0, any),
-               k = expect_number(node, "k", 0, any);
-  expect(k > 0, "k must be above 0");
+  const auto [d, size, alpha, beta, k] = expect_local_response_norm(node, x);
   expect(d.c < (1 << 27), "x has too many channels, " + std::to_string(d.c));  // three lines are counted by an int
   const auto channels = static_cast<int>(d.c);
   // A window that is wider than all channels twice over holds what it holds.

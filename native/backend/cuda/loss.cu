@@ -64,12 +64,8 @@ __global__ void __launch_bounds__(block_threads)
 
 Sizes make_sizes(const Node& node, const ValueType& logits, const ValueType& labels, const ValueType& loss,
                  const ValueType& probabilities) {
-  expect_float("logits", logits);
-  expect(logits.shape.size() == 2, "logits must be [N, K]");
-  expect_type("labels", labels, plain(DType::int32, {logits.shape[0]}));
-  expect_type("the loss or its gradient", loss, plain(DType::float32, {1}));
-  expect_type("probabilities", probabilities, plain(DType::float32, logits.shape));
-  return {logits.shape[0], logits.shape[1], static_cast<float>(expect_number(node, "smoothing", 0, 1))};
+  const double smoothing = expect_softmax_cross_entropy(node, logits, labels, probabilities, loss);
+  return {logits.shape[0], logits.shape[1], static_cast<float>(smoothing)};
 }
 
 }  // namespace

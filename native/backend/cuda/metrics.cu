@@ -58,13 +58,9 @@ Prepared with_word(DType dtype, Function&& f) {
 }  // namespace
 
 Prepared prepare_topk_correct(Cuda& cuda, const Graph& graph, const Node& node) {
-  expect_counts(node, 2, 1);
+  const int64_t k = expect_topk_correct(graph, node);
   const ValueType& logits = input_type(graph, node, 0);
-  expect_float("logits", logits);
-  expect(logits.shape.size() == 2, "logits must be [N, K]");
-  const int64_t batch = logits.shape[0], classes = logits.shape[1], k = expect_integer(node, "k", 1);
-  expect_type("labels", input_type(graph, node, 1), plain(DType::int32, {batch}));
-  expect_type("count", output_type(graph, node, 0), plain(DType::int32, {1}));
+  const int64_t batch = logits.shape[0], classes = logits.shape[1];
   return with_float(logits.dtype, [&]<class T>(std::type_identity<T>) {
     return prepared(
         "cuda",
@@ -78,12 +74,8 @@ Prepared prepare_topk_correct(Cuda& cuda, const Graph& graph, const Node& node) 
 }
 
 Prepared prepare_ring_write(Cuda& cuda, const Graph& graph, const Node& node) {
-  expect_counts(node, 2, 1);
+  expect_ring_write(graph, node);
   const ValueType &value = input_type(graph, node, 0), &ring = output_type(graph, node, 0);
-  expect_type("value", value, plain(value.dtype, {1}));
-  expect_type("step", input_type(graph, node, 1), plain(DType::int32, {1}));
-  expect(ring.shape.size() == 1, "ring must have one axis");
-  expect_type("ring", ring, plain(value.dtype, ring.shape));
   const int64_t length = ring.shape[0];
   return with_word(value.dtype, [&]<class Word>(std::type_identity<Word>) {
     return prepared("cuda", [=, &cuda](const Arguments& a) {
@@ -94,9 +86,7 @@ Prepared prepare_ring_write(Cuda& cuda, const Graph& graph, const Node& node) {
 }
 
 Prepared prepare_increment(Cuda& cuda, const Graph& graph, const Node& node) {
-  expect_counts(node, 0, 1);
-  expect_type("counter", output_type(graph, node, 0), plain(DType::int32, {1}));
-  const auto by = static_cast<uint32_t>(expect_integer(node, "by", std::numeric_limits<int32_t>::min()));
+  const uint32_t by = expect_increment(graph, node);
   return prepared("cuda", [=, &cuda](const Arguments& a) {
     launch(increment_kernel, 1, 1, 0, cuda.stream, output<uint32_t>(a, 0), by);
   });

@@ -1,6 +1,5 @@
 #include <optional>
 
-#include "backend/common/operands.h"
 #include "backend/cuda/beside.h"
 #include "backend/cuda/kernel.h"
 #include "backend/cuda/launch.h"

@@ -71,16 +71,8 @@ __global__ void __launch_bounds__(block_threads)
 }
 
 Sizes make_sizes(const Node& node, const ValueType& logits, const ValueType& targets, const ValueType& loss) {
-  expect_float("logits", logits);
-  expect(logits.shape.size() == 2, "logits must be [N, K]");
-  expect_type("logits", logits, plain(logits.dtype, logits.shape));
-  const bool indexed = targets.dtype == DType::int32;
-  if (indexed)
-    expect_type("labels", targets, plain(DType::int32, {logits.shape[0]}));
-  else
-    expect_type("targets", targets, plain(DType::float32, logits.shape));
-  expect_type("the loss or its gradient", loss, plain(DType::float32, {1}));
-  return {logits.shape[0], logits.shape[1], static_cast<float>(expect_number(node, "smoothing", 0, 1)), indexed};
+  const double smoothing = expect_sigmoid_cross_entropy(node, logits, targets, loss);
+  return {logits.shape[0], logits.shape[1], static_cast<float>(smoothing), targets.dtype == DType::int32};
 }
 
 Targets targets_of(const Sizes& s, const Arguments& a, size_t i) {

@@ -53,10 +53,7 @@ struct Sizes {
 };
 
 Sizes make_sizes(const ValueType& x, const ValueType& y) {
-  expect_float("x", x);
-  expect(x.shape.size() == 2, "x must be [N, K]");
-  expect_type("x", x, plain(x.dtype, x.shape));
-  expect_type("y", y, plain(DType::float32, x.shape));
+  expect_softmax(x, y);
   return {x.shape[0], x.shape[1]};
 }
 

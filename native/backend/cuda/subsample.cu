@@ -36,17 +36,10 @@ __global__ void __launch_bounds__(block_threads)
 }
 
 Subsampling make_subsampling(const Node& node, const ValueType& x, const ValueType& y) {
-  expect_counts(node, 1, 1);
-  const Dims in = expect_activation("x", x), out = expect_activation("y", y);
-  const auto stride = node.attributes.integers("stride");
-  expect(stride.size() == 2 && stride[0] > 0 && stride[1] > 0 && std::max(stride[0], stride[1]) < int64_t{1} << 31,
-         "attribute stride must be two positive numbers");
-  expect(out.c >= in.c, "y must have at least the channels of x");
-  expect_type("y", y,
-              {x.dtype,
-               Format::activation,
-               {in.n, out.c, (in.h + stride[0] - 1) / stride[0], (in.w + stride[1] - 1) / stride[1]}});
-  return {in, out, stride[0], stride[1], Divisor(stride[0]), Divisor(stride[1])};
+  const std::vector<int64_t> stride = expect_subsample(node, x, y);
+  expect(std::max(stride[0], stride[1]) < int64_t{1} << 31, "the stride is too large");
+  return {expect_activation("x", x), expect_activation("y", y), stride[0], stride[1],
+          Divisor(stride[0]),        Divisor(stride[1])};
 }
 
 // Calls f with the storage type and a width of vectors that divides the channels of both images.

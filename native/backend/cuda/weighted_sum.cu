@@ -22,13 +22,7 @@ __global__ void weighted_sum_kernel(Terms terms, bool first, float* y) {
 }  // namespace
 
 Prepared prepare_weighted_sum(Cuda& cuda, const Graph& graph, const Node& node) {
-  const size_t n = node.inputs.size();
-  expect(n >= 1, "needs at least one value");
-  expect_counts(node, n, 1);
-  for (size_t i = 0; i < n; ++i) expect_type("every value", input_type(graph, node, i), plain(DType::float32, {1}));
-  expect_type("y", output_type(graph, node, 0), plain(DType::float32, {1}));
-  const std::vector<double>& weights = node.attributes.numbers("weights");
-  expect(weights.size() == n, std::to_string(weights.size()) + " weights for " + std::to_string(n) + " values");
+  const std::vector<double> weights = expect_weighted_sum(graph, node);
   return prepared("cuda", [weights, &cuda](const Arguments& a) {
     for (size_t begin = 0; begin < weights.size(); begin += most_terms) {
       Terms terms = {};
