@@ -18,6 +18,10 @@ const transfers: Tests = { file: 'test/cuda/transfer.test.ts', simulation: {} };
 const streamed: Tests = { file: 'test/cuda/streamed.test.ts', simulation: {} };
 const padded: Tests = { file: 'test/cuda/padded.test.ts', names: 'float32', simulation: {} };
 const besides: Tests = { file: 'test/cuda/beside.test.ts', names: 'float32|stay', simulation: {} };
+const timed: Tests = {
+  ...{ file: 'test/cuda/simulation.test.ts', names: 'times the nodes|leaves an engine' },
+  simulation: {},
+};
 const replays: Tests = { file: 'test/cuda/replay.test.ts', simulation: {} };
 
 const barriers: readonly Mutant[] = [
@@ -161,6 +165,27 @@ const arithmetic: readonly Mutant[] = [
 ];
 
 const steps: readonly Mutant[] = [
+  {
+    bug: 'events of a profile are recorded for the graph alone',
+    file: `${folder}/step.cc`,
+    find: 'check(cudaEventRecordWithFlags(event_, stream, cudaEventRecordExternal), "cudaEventRecordWithFlags");',
+    replace: 'check(cudaEventRecord(event_, stream), "cudaEventRecord");',
+    tests: timed,
+  },
+  {
+    bug: 'a profile is read before the device has passed its events',
+    file: `${folder}/step.cc`,
+    find: '  check(cudaStreamSynchronize(stream), "cudaStreamSynchronize");\n',
+    replace: '',
+    tests: timed,
+  },
+  {
+    bug: 'an engine that no graph captures is not left, but ends the choice',
+    file: `${folder}/step.cc`,
+    find: '    throw LibraryError("it waits',
+    replace: '    throw std::runtime_error("it waits',
+    tests: timed,
+  },
   {
     bug: 'a learning rate by value: every replay has that of the step before the capture',
     file: `${folder}/sgd.cu`,

@@ -21,6 +21,12 @@ void reach(cudaEvent_t event, uint64_t count) {
   if (event->reached < count) drain_until(event->stream, [&] { return event->reached >= count; });
 }
 
+// As far as somebody outside of graphs may know.
+cudaError_t progress(cudaEvent_t event) {
+  if (event->captured) return cudaErrorCapturedEvent;
+  return event->reached < event->recorded ? cudaErrorNotReady : cudaSuccess;
+}
+
 // Whoever gives the last stream back must have given everything else back before.
 void check_leaks() {
   if (stream_count() != 0) return;
@@ -131,9 +137,9 @@ cudaError_t cudaGraphExecDestroy(cudaGraphExec_t exec) {
   return call(cudaErrorUnknown, [] { return cudaSuccess; });
 }
 
-cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) {
+cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned flags) {
   return call(cudaErrorUnknown, [&] {
-    *event = new CUevent_st;
+    *event = new CUevent_st{flags};
     return cudaSuccess;
   });
 }
@@ -146,6 +152,7 @@ cudaError_t cudaEventDestroy(cudaEvent_t event) {
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
   return on(stream, cudaErrorUnknown, [&] {
     event->stream = stream;
+    event->captured = stream->recording != nullptr;
     note("record", {event, stream});
     enqueue(stream, [event, count = ++event->recorded] {
       event->reached = count;
@@ -155,22 +162,29 @@ cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
   });
 }
 cudaError_t cudaEventRecordWithFlags(cudaEvent_t event, cudaStream_t stream, unsigned flags) {
-  const bool misplaced = flags == cudaEventRecordExternal && is_stream(stream) && !stream->recording;
-  return misplaced ? cudaErrorIllegalState : cudaEventRecord(event, stream);
+  const bool external = flags == cudaEventRecordExternal;
+  if (external && is_stream(stream) && !stream->recording) return cudaErrorIllegalState;
+  const cudaError_t status = cudaEventRecord(event, stream);
+  if (external) event->captured = false;
+  return status;
 }
 cudaError_t cudaEventQuery(cudaEvent_t event) {
-  return call(cudaErrorUnknown, [&] { return event->reached < event->recorded ? cudaErrorNotReady : cudaSuccess; });
+  return call(cudaErrorUnknown, [&] { return progress(event); });
 }
 cudaError_t cudaEventSynchronize(cudaEvent_t event) {
   return call(cudaErrorIllegalAddress, [&] {
     note("synchronise_event", {event});
-    if (event->reached == event->recorded) return cudaSuccess;
+    if (progress(event) != cudaErrorNotReady) return progress(event);
     hold();
     return run_device([&] { drain_until(event->stream, [&] { return event->reached == event->recorded; }); });
   });
 }
 cudaError_t cudaEventElapsedTime(float* ms, cudaEvent_t start, cudaEvent_t end) {
   return call(cudaErrorUnknown, [&] {
+    for (const cudaEvent_t event : {start, end}) {
+      if ((event->flags & cudaEventDisableTiming) != 0 || event->recorded == 0) return cudaErrorInvalidResourceHandle;
+      if (const cudaError_t status = progress(event); status != cudaSuccess) return status;
+    }
     *ms = static_cast<float>(end->milliseconds - start->milliseconds);
     return cudaSuccess;
   });

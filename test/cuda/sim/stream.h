@@ -42,7 +42,9 @@ struct CUgraphExec_st {
   node_cudnn::simulation::Counted counted = {};
 };
 struct CUevent_st {
+  unsigned flags = 0;
   cudaStream_t stream = nullptr;  // where it was recorded last
+  bool captured = false;          // it is a place in a graph, and says nothing to whoever asks from outside
   uint64_t recorded = 0, reached = 0;
   double milliseconds = 0;  // when it was reached
   node_cudnn::simulation::Counted counted = {};
