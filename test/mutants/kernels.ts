@@ -247,9 +247,9 @@ const steps: readonly Mutant[] = [
   {
     bug: 'what a kernel complained of is laid to the next step too',
     file: `${folder}/marks.cc`,
-    find: `  check(cudaMemsetAsync(fault_, 0, sizeof *fault_, compute_), "cudaMemsetAsync");
-  check(cudaEventRecord`,
-    replace: '  check(cudaEventRecord',
+    find: `    check(cudaMemsetAsync(fault_, 0, sizeof *fault_, compute_), "cudaMemsetAsync");
+    check(cudaEventRecord`,
+    replace: '    check(cudaEventRecord',
     tests: streamed,
   },
   {
