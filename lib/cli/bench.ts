@@ -6,6 +6,7 @@ import { modelDefaults } from '../models/index.ts';
 import type { Device } from '../program.ts';
 import { percent } from '../train/format.ts';
 import type { AmpDtype } from '../train/index.ts';
+import { proveFileWritable, proveWritable } from '../train/writable.ts';
 import { UsageError } from './args.ts';
 import { benchData, describeData } from './bench-data.ts';
 import { benchPage, traceOf } from './bench-page.ts';
@@ -110,6 +111,7 @@ export const command = defineCommand({
     if (values.data !== undefined && values.peer === 'pytorch-eager')
       throw new UsageError('--data reads beside --peer pytorch; nothing is compiled there');
     if (inTurns && options.auxLogits) throw new UsageError('--peer and --data time networks without --aux-logits');
+    await proveOutputs(values);
     const steps = values.steps ?? (inTurns ? 20 : 100);
     const { device, threads, tf32, deterministic, unfused = false } = values;
     const machine = { device, threads, tf32, deterministic, 'compiled-engines': values['compiled-engines'] };
@@ -155,6 +157,19 @@ async function serve(device: Device, options: TrainingProgramOptions): Promise<v
 /** The most that this process has held so far: of a GPU's memory, else resident. */
 function peakBytes(device: Device): number {
   return device.name.startsWith('cuda') ? device.memory().peakBytes : 1024 * process.resourceUsage().maxRSS;
+}
+
+interface Outputs {
+  readonly html?: string;
+  readonly trace?: string;
+  readonly record?: string;
+}
+
+/** A measurement takes minutes: what it is for must not fail behind it. */
+async function proveOutputs({ html, trace, record }: Outputs): Promise<void> {
+  if (html !== undefined) await proveFileWritable(html, '--html');
+  if (trace !== undefined) await proveFileWritable(trace, '--trace');
+  if (record !== undefined) await proveWritable(record, 'folder', '--record');
 }
 
 async function save(file: string, content: string): Promise<void> {

@@ -1,7 +1,8 @@
-import { copyFile, mkdir, rm, stat, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, rm, writeFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { TrainingError } from './errors.ts';
 import { MetricsLog } from './metrics.ts';
+import { exists, proveWritable } from './writable.ts';
 
 const runFiles = ['last.safetensors', 'best.safetensors', 'metrics.jsonl', 'configuration.json'] as const;
 
@@ -65,35 +66,8 @@ export class RunFolder {
   }
 }
 
-/** Writes where the folder is, or will be; the folder itself is made when the run begins. */
-async function proveWritable(path: string): Promise<void> {
-  const place = await nearestExisting(resolve(path));
-  const probe = join(place, `.probe-${process.pid}`);
-  try {
-    await writeFile(probe, 'x', { flag: 'wx' });
-    await rm(probe);
-  } catch (cause) {
-    throw new TrainingError(
-      'ERR_OUTPUT',
-      `output folder ${path} cannot be written: ${(cause as Error).message}; choose another --output or mend its rights`,
-      { cause },
-    );
-  }
-}
-
-async function nearestExisting(path: string): Promise<string> {
-  return (await exists(path)) || dirname(path) === path ? path : nearestExisting(dirname(path));
-}
-
 async function existing(path: string): Promise<string[]> {
   const found: string[] = [];
   for (const file of runFiles.slice(0, 3)) if (await exists(join(path, file))) found.push(file);
   return found;
-}
-
-function exists(path: string): Promise<boolean> {
-  return stat(path).then(
-    () => true,
-    () => false,
-  );
 }
