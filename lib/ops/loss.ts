@@ -7,8 +7,8 @@ export interface CrossEntropyOptions {
 }
 
 /**
- * Mean cross entropy [1] of logits [N, K] against labels (int32 [N]). Label -1 is left out of the mean; any other label
- * outside 0..K-1 makes the loss NaN. As torch.nn.functional.cross_entropy with ignore_index=-1.
+ * Mean cross entropy [1] of logits [N, K] against labels (int32 [N]). Label -1 is left out of the mean; a step with any other
+ * label outside 0..K-1 rejects (ERR_ARGUMENT). As torch.nn.functional.cross_entropy with ignore_index=-1.
  */
 export function softmaxCrossEntropy(logits: Value, labels: Value, options: CrossEntropyOptions = {}): Value {
   const { graph } = logits;

@@ -9,7 +9,7 @@ export interface SigmoidCrossEntropyOptions {
 /**
  * Mean binary cross entropy [1] of logits [N, K], every class for itself. Targets are probabilities [N, K] in the
  * graph's own dtype, as torch.nn.functional.binary_cross_entropy_with_logits, or class indices (int32 [N]), which stand
- * for their one-hot rows: label -1 is left out of the mean; any other label outside 0..K-1 makes the loss NaN.
+ * for their one-hot rows: label -1 is left out of the mean; a step with any other label outside 0..K-1 rejects.
  */
 export function sigmoidCrossEntropy(logits: Value, targets: Value, options: SigmoidCrossEntropyOptions = {}): Value {
   const { graph } = logits;

@@ -7,6 +7,7 @@ import { compile, type Device, type Inputs, type Program, type State, variablesO
 import { type Checkpoint, checkSameVariables, type ModelInfo, type Variable } from './checkpoint.ts';
 import { TrainingError } from './errors.ts';
 import { feed, nextBatch } from './feed.ts';
+import { checkLabels, classesOf } from './labels.ts';
 import { type AmpDtype, evaluationGraph, type ForwardOptions, predictionGraph, ringLength } from './step.ts';
 
 export interface Evaluation {
@@ -260,6 +261,7 @@ export async function evaluateCheckpoint(
 ): Promise<Evaluation> {
   const forward = forwardOptions(options);
   const graph = evaluationGraph({ ...forward, set: options.set });
+  checkLabels(options.set, classesOf(graph));
   const state = await loadedState(options, graph);
   const evaluator = await Evaluator.create(options.device, state, graph, options.set, forward.batchSize);
   try {

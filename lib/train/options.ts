@@ -1,11 +1,12 @@
 import { channelStatistics } from '../data/statistics.ts';
-import { type DataSet, isStreamed, type PictureSet, type StreamedDataSet } from '../data/types.ts';
+import { type DataSet, isStreamed, type StreamedDataSet } from '../data/types.ts';
 import type { Module } from '../nn/index.ts';
 import type { Optimizer, Schedule } from '../optim/index.ts';
 import type { Device, DeviceOptions } from '../program.ts';
 import type { Callback } from './callbacks.ts';
 import type { Checkpoint, CheckpointInfo, ModelInfo } from './checkpoint.ts';
 import { TrainingError } from './errors.ts';
+import { checkLabels } from './labels.ts';
 import type { LossScaling } from './loss-scale.ts';
 import type { ProgressStream } from './progress.ts';
 import { checkedRate } from './runner.ts';
@@ -86,7 +87,7 @@ export function checkOptions(options: TrainerOptions): void {
       `${data.name} has no test pictures; add a folder test or val with at least one`,
     );
   }
-  checkLabels(data);
+  for (const set of [data.train, data.test]) checkLabels(set, data.classes.length);
   checkLossScaling(options.lossScaling ?? {});
   const stepsPerEpoch = Math.floor(data.train.count / batchSize);
   for (let epoch = 0; epoch < epochs; epoch += 1) checkedRate(options.schedule, epoch * stepsPerEpoch);
@@ -107,18 +108,6 @@ function within(name: string, value: number, holds: boolean, wanted: string): vo
 function integer(name: string, value: number, least: number, most = 2 ** 31 - 1): void {
   if (Number.isInteger(value) && value >= least && value <= most) return;
   throw new TrainingError('ERR_OPTION', `${name} is ${value}; give an integer from ${least} to ${most}`);
-}
-
-function checkLabels({ name, train, test, classes }: TrainerOptions['data']): void {
-  for (const set of [train, test] as readonly PictureSet[]) {
-    const row = set.labels.findIndex((label) => label < 0 || label >= classes.length);
-    if (row < 0) continue;
-    throw new TrainingError(
-      'ERR_OPTION',
-      `${name}: picture ${row} of ${set.name} has label ${set.labels[row]}, but there are ${classes.length} classes ` +
-        `(labels 0 to ${classes.length - 1})`,
-    );
-  }
 }
 
 /** Before anything is loaded or built for it. */

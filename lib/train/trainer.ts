@@ -13,6 +13,7 @@ import {
 } from './checkpoint.ts';
 import { TrainingError } from './errors.ts';
 import { type Evaluation, Evaluator, type Prediction, type PredictOptions, Predictor } from './inference.ts';
+import { checkLabels, classesOf } from './labels.ts';
 import { type LossScaleMetrics, lossScaleMetrics, SkippedSteps } from './loss-scale.ts';
 import { compileToFit } from './memory.ts';
 import { addSteps, type EpochMetrics, meanLoss, noSums } from './metrics.ts';
@@ -365,6 +366,7 @@ async function build(
       ...{ smoothing, emaDecay, lossScaling, seed },
     });
   const evaluation = evaluationGraph({ ...forward, averaged: emaDecay !== undefined, set: data.test });
+  for (const set of [data.train, data.test]) checkLabels(set, classesOf(evaluation));
   const state = await device.createState(variablesOf(graphOf(batchSize), evaluation), { seed });
   if (checkpoint) await load(state, checkpoint);
   const program = await compileToFit(graphOf, batchSize, { device, state });

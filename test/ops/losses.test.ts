@@ -2,8 +2,9 @@
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Graph, gradient } from '../../lib/graph/index.ts';
-import { sigmoidCrossEntropy } from '../../lib/ops/index.ts';
+import { sigmoidCrossEntropy, softmaxCrossEntropy } from '../../lib/ops/index.ts';
 import { compile, Device, variablesOf } from '../../lib/program.ts';
+import { presence } from '../support/devices.ts';
 
 interface Golden {
   readonly shape: readonly [number, number];
@@ -70,10 +71,41 @@ describe.each([
     expect(three.gradient).toEqual([...two.gradient, 0, 0]);
     expect(await run({ ...rows, labels: [-1, -1, -1] })).toEqual({ loss: 0, gradient: [0, 0, 0, 0, 0, 0] });
   });
+});
 
-  it('turns NaN where a label is none of the classes', async () => {
-    const found = await run({ shape: [2, 2], smoothing: 0, logits: [1, 2, 3, 4], labels: [2, 0] });
-    expect(found.loss).toBeNaN();
-    expect(found.gradient.map(Number.isNaN)).toEqual([true, true, false, false]);
+const losses = { softmaxCrossEntropy, sigmoidCrossEntropy };
+
+describe.each(
+  await Promise.all(['reference', 'cpu', 'cuda'].map(async (name) => ({ name, ...(await presence(name)) }))),
+)('a label that is none of the classes, on $name', ({ name, available, reason }) => {
+  it.for(Object.entries(losses))('rejects the step of %s, and no other', async ([, lossOf], { skip }) => {
+    if (!available) return skip(reason);
+    const device = await Device.open(name);
+    try {
+      const graph = new Graph({ training: true });
+      const labels = graph.input('labels', { shape: [3], dtype: 'int32' });
+      const logits = graph.variable('logits', { shape: [3, 2], initial: Float32Array.of(1, 2, 3, 4, 5, 6) });
+      const loss = graph.within('head', () => lossOf(logits, labels));
+      gradient(loss, [logits]);
+      graph.name(loss, 'loss');
+      const state = await device.createState(variablesOf(graph));
+      const program = await compile(graph, { device, state, keep: ['loss', 'grad.logits'] });
+      const step = (...given: number[]) => program.step({ labels: Int32Array.from(given) });
+      await step(0, 1, -1);
+      const [value, slope] = [await program.fetch('loss'), await program.fetch('grad.logits')];
+      for (const wrong of [99, 2, -2, 2 ** 31 - 1, -(2 ** 31)]) {
+        await expect(step(0, wrong, -1)).rejects.toMatchObject({
+          code: 'ERR_ARGUMENT',
+          message: expect.stringMatching(
+            `cross_entropy head: labels\\[1\\] is ${wrong}, but there are 2 classes; give 0 .. 1, or -1`,
+          ),
+        });
+      }
+      await step(0, 1, -1);
+      expect([await program.fetch('loss'), await program.fetch('grad.logits')]).toEqual([value, slope]);
+      expect(value[0]).toBeGreaterThan(0);
+    } finally {
+      await device.close();
+    }
   });
 });

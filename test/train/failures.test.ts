@@ -1,11 +1,14 @@
 import { chmod, mkdir, open, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
+import type { BatchOrder } from '../../lib/data/types.ts';
 import { Conv2d, GlobalAvgPool, Linear, Sequential } from '../../lib/nn/index.ts';
 import { sgd } from '../../lib/optim/index.ts';
-import { readCheckpoint, Trainer } from '../../lib/train/index.ts';
+import { Device } from '../../lib/program.ts';
+import { evaluateCheckpoint, readCheckpoint, Trainer } from '../../lib/train/index.ts';
 import { runChild, temporaryFolder, weightsHash } from './processes.ts';
-import { tinyData, tinyModel, tinyRun } from './tiny.ts';
+import { streamedOf } from './streamed.ts';
+import { testDevice, tinyData, tinyModel, tinyRun } from './tiny.ts';
 
 /** Of one whole run in `output`. */
 async function trained(output: string, options: Parameters<typeof tinyRun>[0] = {}): Promise<string> {
@@ -142,6 +145,53 @@ it('refuses labels outside the classes', async () => {
   await expect(Trainer.create(tinyRun({ data }))).rejects.toThrow(
     /picture 5 of .* has label 2, but there are 2 classes/,
   );
+});
+
+it('refuses labels that the model has no class for, and names the file', async () => {
+  const { train, ...rest } = tinyData();
+  const [classes, files] = [['rows', 'columns', 'dots'], Array.from(train.labels, (_, i) => `${i}.png`)];
+  train.labels[5] = 2;
+  const data = { ...rest, train: { ...train, classes, files }, classes };
+  await expect(Trainer.create(tinyRun({ data }))).rejects.toMatchObject({
+    code: 'ERR_OPTION',
+    message: 'picture 5 of tiny/train (5.png) has label 2, but there are 2 classes (labels 0 to 1)',
+  });
+});
+
+it('evaluates no set with labels outside the classes', async () => {
+  const { test: set, classes } = tinyData();
+  set.labels[3] = 99;
+  const device = await Device.open(testDevice(), { threads: 1 });
+  const normalisation = { mean: [0.5, 0.5, 0.5], std: [0.2, 0.2, 0.2] };
+  const info = { name: 'tiny', options: {}, classes, input: { height: 8, width: 8, channels: 3 }, normalisation };
+  await expect(evaluateCheckpoint({ device, model: tinyModel(), info, set })).rejects.toMatchObject({
+    code: 'ERR_OPTION',
+    message: 'picture 3 of tiny/test has label 99, but there are 2 classes (labels 0 to 1)',
+  });
+  await device.close();
+});
+
+it('stops where a set that streams brings a label that is none of the classes', async () => {
+  const resident = tinyData();
+  async function* batches(order: BatchOrder) {
+    for await (const batch of streamedOf(resident.train).batches(order))
+      yield { ...batch, labels: batch.labels.fill(7) };
+  }
+  const data = {
+    ...resident,
+    train: { ...streamedOf(resident.train), batches },
+    test: { ...streamedOf(resident.test), batches },
+  };
+  const { augment: _, ...options } = tinyRun({ data });
+  await using trainer = await Trainer.create(options);
+  for (const work of [trainer.fit(), trainer.evaluate()]) {
+    await expect(work).rejects.toMatchObject({
+      code: 'ERR_ARGUMENT',
+      message: expect.stringMatching(
+        /softmax_cross_entropy: labels\[0\] is 7, but there are 2 classes; give 0 \.\. 1, or -1/,
+      ),
+    });
+  }
 });
 
 it('keeps the old checkpoint when the disk is full', async () => {

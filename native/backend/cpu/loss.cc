@@ -1,15 +1,13 @@
 #include <cmath>
-#include <limits>
 
 #include "backend/cpu/kernel.h"
 #include "backend/cpu/ops.h"
 #include "backend/cpu/simd/simd.h"
+#include "backend/labels.h"
 #include "program/bfloat16.h"
 
 namespace node_cudnn::cpu {
 namespace {
-
-constexpr double nan = std::numeric_limits<double>::quiet_NaN();
 
 struct Sizes {
   int64_t batch, classes;
@@ -25,9 +23,7 @@ Sizes check(const Node& node, const ValueType& logits, const ValueType& labels, 
   return {logits.shape[0], logits.shape[1], smoothing};
 }
 
-// A label of -1 leaves its row out; another one outside 0 .. classes - 1 makes the loss and its row's gradient NaN.
 bool is_ignored(int32_t label) { return label == -1; }
-bool is_wrong(const Sizes& s, int32_t label) { return label < -1 || label >= s.classes; }
 
 double counted_rows(const Sizes& s, const int32_t* labels) {
   const int64_t ignored = std::count_if(labels, labels + s.batch, is_ignored);
@@ -48,14 +44,13 @@ Prepared forward(const Cpu& cpu, const Sizes& s, const simd::SoftmaxKernels& ker
     const auto* labels = input<int32_t>(a, 1);
     auto* probabilities = output<float>(a, 1);
     auto* losses = static_cast<double*>(a.workspace);
+    expect_labels(labels, s.batch, s.classes);
     parallel(threads, s.batch, 16384 / s.classes + 1, [&](int64_t begin, int64_t end) {
       for (int64_t n = begin; n < end; ++n) {
         const T* row = logits + n * s.classes;
         const int32_t label = labels[n];
         const simd::SoftmaxRow sums = softmax(row, probabilities + n * s.classes, s.classes);
-        losses[n] = is_ignored(label)    ? 0
-                    : is_wrong(s, label) ? nan
-                                         : cross_entropy(s, sums, double{static_cast<float>(row[label])});
+        losses[n] = is_ignored(label) ? 0 : cross_entropy(s, sums, double{static_cast<float>(row[label])});
       }
     });
     double sum = 0;
@@ -67,8 +62,8 @@ Prepared forward(const Cpu& cpu, const Sizes& s, const simd::SoftmaxKernels& ker
 
 template <class T>
 void row_gradient(const Sizes& s, double scale, const float* probabilities, int32_t label, T* to) {
-  if (is_ignored(label) || is_wrong(s, label)) {
-    std::fill(to, to + s.classes, static_cast<T>(is_ignored(label) ? 0.0f : static_cast<float>(nan)));
+  if (label < 0 || label >= s.classes) {
+    std::fill(to, to + s.classes, static_cast<T>(0.0f));
     return;
   }
   const auto factor = static_cast<float>(scale), rest = static_cast<float>(s.target(false));

@@ -1,14 +1,12 @@
 #include <cmath>
-#include <limits>
 
 #include "backend/cpu/kernel.h"
 #include "backend/cpu/ops.h"
+#include "backend/labels.h"
 #include "program/bfloat16.h"
 
 namespace node_cudnn::cpu {
 namespace {
-
-constexpr double nan = std::numeric_limits<double>::quiet_NaN();
 
 struct Sizes {
   int64_t batch, classes;
@@ -17,14 +15,15 @@ struct Sizes {
   int64_t grain() const { return 4096 / classes + 1; }  // rows that are worth a second thread
 };
 
-// The targets of one run. A label of -1 leaves its row out; another one outside 0 .. classes - 1 makes its row NaN.
+// The targets of one run. A label of -1 leaves its row out of the mean.
 struct Targets {
   const Sizes& s;
   const void* data;
 
-  int32_t label(int64_t n) const { return static_cast<const int32_t*>(data)[n]; }
+  const int32_t* labels() const { return static_cast<const int32_t*>(data); }
+  int32_t label(int64_t n) const { return labels()[n]; }
   bool is_ignored(int64_t n) const { return s.indexed && label(n) == -1; }
-  bool is_wrong(int64_t n) const { return s.indexed && (label(n) < -1 || label(n) >= s.classes); }
+  bool gives_nothing(int64_t n) const { return s.indexed && (label(n) < 0 || label(n) >= s.classes); }
   double at(int64_t n, int64_t k) const {
     const double target = !s.indexed      ? double{static_cast<const float*>(data)[n * s.classes + k]}
                           : label(n) == k ? 1
@@ -42,7 +41,6 @@ struct Targets {
 template <class T>
 double row_loss(const Sizes& s, const Targets& targets, int64_t n, const T* logits) {
   if (targets.is_ignored(n)) return 0;
-  if (targets.is_wrong(n)) return nan;
   double sum = 0;
   for (int64_t k = 0; k < s.classes; ++k) {
     const float x = static_cast<float>(logits[k]);
@@ -55,9 +53,7 @@ template <class T>
 void row_gradient(const Sizes& s, const Targets& targets, int64_t n, double scale, const T* logits, T* dlogits) {
   for (int64_t k = 0; k < s.classes; ++k) {
     const double probability = 1 / (1 + double{std::exp(-static_cast<float>(logits[k]))});
-    const double slope = targets.is_ignored(n) ? 0
-                         : targets.is_wrong(n) ? nan
-                                               : scale * (probability - targets.at(n, k));
+    const double slope = targets.gives_nothing(n) ? 0 : scale * (probability - targets.at(n, k));
     dlogits[k] = static_cast<T>(static_cast<float>(slope));
   }
 }
@@ -72,6 +68,7 @@ Prepared forward(const Cpu& cpu, const Sizes& s) {
   const auto run = [s, threads = cpu.threads](const Arguments& a) {
     const Targets targets{s, a.inputs[1]};
     auto* losses = static_cast<double*>(a.workspace);
+    if (s.indexed) expect_labels(targets.labels(), s.batch, s.classes);
     parallel(threads, s.batch, s.grain(), [&](int64_t begin, int64_t end) {
       for (int64_t n = begin; n < end; ++n) losses[n] = row_loss(s, targets, n, input<T>(a, 0) + n * s.classes);
     });

@@ -14,10 +14,7 @@ __global__ void __launch_bounds__(block_threads)
     const int64_t b = i / words, word = i % words;
     int64_t row = index[b];
     if (row < 0 || row >= rows) {
-      if (word == 0 && atomicCAS(&fault->site, 0, site) == 0) {
-        fault->position = static_cast<int32_t>(b);
-        fault->value = static_cast<int32_t>(row);
-      }
+      if (word == 0) complain(fault, site, b, row);
       row = 0;
     }
     y[i] = table[row * words + word];

@@ -128,6 +128,13 @@ auto with_vector(int64_t channels, Function&& f) {
 __device__ inline int64_t thread_index() { return int64_t{blockIdx.x} * blockDim.x + threadIdx.x; }
 __device__ inline int64_t thread_count() { return int64_t{gridDim.x} * blockDim.x; }
 
+// What a kernel finds wrong in the data; the first complaint of a step stays. See Cuda::add_fault.
+__device__ inline void complain(Fault* fault, int site, int64_t position, int64_t value) {
+  if (atomicCAS(&fault->site, 0, site) != 0) return;
+  fault->position = static_cast<int32_t>(position);
+  fault->value = static_cast<int32_t>(value);
+}
+
 // Sums in a fixed order, so that a run repeats bit for bit; every lane gets the sum.
 __device__ inline float warp_sum(float x) {
   for (int distance = warp_size / 2; distance > 0; distance /= 2) x += __shfl_xor_sync(all_lanes, x, distance);

@@ -4,12 +4,11 @@
 namespace node_cudnn::cuda {
 namespace {
 
-// A label of -1 leaves its row out; another one outside 0 .. classes - 1 makes the loss and its row's gradient NaN.
 struct Sizes {
   int64_t batch, classes;
   float smoothing;
 
-  __device__ bool is_wrong(int label) const { return label < -1 || label >= classes; }
+  __device__ bool is_class(int label) const { return label >= 0 && label < classes; }
   __device__ float target(int64_t k, int label) const {
     return (k == label ? 1 - smoothing : 0) + smoothing / static_cast<float>(classes);
   }
@@ -18,7 +17,8 @@ struct Sizes {
 // A warp takes a row: its softmax, and its cross entropy.
 template <class T>
 __global__ void __launch_bounds__(block_threads)
-    softmax_rows_kernel(Sizes s, const T* logits, const int32_t* labels, float* probabilities, float* losses) {
+    softmax_rows_kernel(Sizes s, Labels allowed, const T* logits, const int32_t* labels, float* probabilities,
+                        float* losses) {
   const int64_t row = warp_row();
   if (row >= s.batch) return;  // a whole warp
   const T* own = logits + row * s.classes;
@@ -34,7 +34,9 @@ __global__ void __launch_bounds__(block_threads)
     if (target != 0) loss -= target * log_probability;
   }
   loss = warp_sum(loss);
-  if (threadIdx.x == 0) losses[row] = label == -1 ? 0 : s.is_wrong(label) ? quiet_nan() : loss;
+  if (threadIdx.x != 0) return;
+  losses[row] = s.is_class(label) ? loss : 0;
+  allowed.expect(row, label);
 }
 
 __global__ void __launch_bounds__(block_threads)
@@ -54,10 +56,8 @@ __global__ void __launch_bounds__(block_threads)
   for (int64_t row = blockIdx.x; row < s.batch; row += gridDim.x) {
     const int label = labels[row];
     for (int64_t k = threadIdx.x; k < s.classes; k += blockDim.x) {
-      float gradient = scale * (probabilities[row * s.classes + k] - s.target(k, label));
-      if (label == -1) gradient = 0;
-      if (s.is_wrong(label)) gradient = quiet_nan();
-      dlogits[row * s.classes + k] = from_float<T>(gradient);
+      const float gradient = scale * (probabilities[row * s.classes + k] - s.target(k, label));
+      dlogits[row * s.classes + k] = from_float<T>(s.is_class(label) ? gradient : 0);
     }
   }
 }
@@ -75,13 +75,15 @@ Prepared prepare_softmax_cross_entropy(Cuda& cuda, const Graph& graph, const Nod
   const ValueType& logits = input_type(graph, node, 0);
   const Sizes s =
       make_sizes(node, logits, input_type(graph, node, 1), output_type(graph, node, 0), output_type(graph, node, 1));
+  const Labels allowed = make_labels(cuda, node, s.classes);
   return with_float(logits.dtype, [&]<class T>(std::type_identity<T>) {
     return prepared(
         "cuda",
         [=, &cuda](const Arguments& a) {
           const auto* labels = input<int32_t>(a, 1);
           auto* losses = static_cast<float*>(a.workspace);
-          launch_rows(cuda, s.batch, softmax_rows_kernel<T>, s, input<T>(a, 0), labels, output<float>(a, 1), losses);
+          launch_rows(cuda, s.batch, softmax_rows_kernel<T>, s, allowed, input<T>(a, 0), labels, output<float>(a, 1),
+                      losses);
           launch(mean_loss_kernel, 1, block_threads, 0, cuda.stream, s.batch, labels, losses, output<float>(a, 0));
         },
         static_cast<size_t>(s.batch) * sizeof(float));

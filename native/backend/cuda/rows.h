@@ -4,6 +4,7 @@
 
 #include "backend/cuda/kernel.h"
 #include "backend/cuda/launch.h"
+#include "backend/labels.h"
 
 namespace node_cudnn::cuda {
 
@@ -24,7 +25,23 @@ __device__ void for_columns(Index columns, const Body& body) {
   for (Index k = static_cast<Index>(threadIdx.x) * V; k < columns; k += warp_size * V) body(k);
 }
 
-__device__ inline float quiet_nan() { return __uint_as_float(0x7FC00000u); }
+// Where a kernel complains of a label that is none of the classes, nor -1. The row gives nothing: no loss, no gradient.
+struct Labels {
+  int64_t classes;
+  Fault* fault;
+  int site;
+
+  __device__ void expect(int64_t row, int label) const {
+    if (label < -1 || label >= classes) complain(fault, site, row, label);
+  }
+};
+
+inline Labels make_labels(Cuda& cuda, const Node& node, int64_t classes) {
+  const std::string name = node.path.empty() ? node.op : node.op + " " + node.path;
+  const int site = cuda.add_fault(
+      [=](const Fault& fault) { return name + ": " + wrong_label(fault.position, fault.value, classes); });
+  return {classes, cuda.fault, site};
+}
 
 // How many of the rows count, at least 1; without labels, all. Summed by the whole block, along x.
 __device__ inline int count_rows(int64_t rows, const int32_t* labels) {

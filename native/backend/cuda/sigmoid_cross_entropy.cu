@@ -10,15 +10,13 @@ struct Sizes {
   bool indexed;  // targets are class indices, not probabilities
 };
 
-// Of one run; one of both is missing. A label of -1 leaves its row out; another one outside 0 .. classes - 1 makes its
-// row NaN.
+// Of one run; one of both is missing.
 struct Targets {
   Sizes s;
   const int32_t* labels;
   const float* probabilities;
 
-  __device__ bool is_ignored(int64_t n) const { return labels && labels[n] == -1; }
-  __device__ bool is_wrong(int64_t n) const { return labels && (labels[n] < -1 || labels[n] >= s.classes); }
+  __device__ bool gives_nothing(int64_t n) const { return labels && (labels[n] < 0 || labels[n] >= s.classes); }
   __device__ float at(int64_t n, int64_t k) const {
     const float target = labels ? static_cast<float>(labels[n] == k) : probabilities[n * s.classes + k];
     return target * (1 - s.smoothing) + s.smoothing / 2;
@@ -26,7 +24,8 @@ struct Targets {
 };
 
 template <int V, class T>
-__global__ void __launch_bounds__(block_threads) row_losses_kernel(Targets targets, const T* logits, float* losses) {
+__global__ void __launch_bounds__(block_threads)
+    row_losses_kernel(Targets targets, Labels allowed, const T* logits, float* losses) {
   const int64_t row = warp_row();
   if (row >= targets.s.batch) return;  // a whole warp
   float loss = 0;
@@ -38,7 +37,9 @@ __global__ void __launch_bounds__(block_threads) row_losses_kernel(Targets targe
     }
   });
   loss = warp_sum(loss);
-  if (threadIdx.x == 0) losses[row] = targets.is_ignored(row) ? 0 : targets.is_wrong(row) ? quiet_nan() : loss;
+  if (threadIdx.x != 0) return;
+  losses[row] = targets.gives_nothing(row) ? 0 : loss;
+  if (targets.labels) allowed.expect(row, targets.labels[row]);
 }
 
 __global__ void __launch_bounds__(block_threads)
@@ -57,13 +58,13 @@ __global__ void __launch_bounds__(block_threads)
   const int rows = count_rows(targets.s.batch, targets.labels);
   const float scale = *dloss / static_cast<float>(rows * classes);
   for (int64_t row = blockIdx.x; row < targets.s.batch; row += gridDim.x) {
-    const bool ignored = targets.is_ignored(row), wrong = targets.is_wrong(row);
+    const bool nothing = targets.gives_nothing(row);
     for (int64_t k = int64_t{threadIdx.x} * V; k < classes; k += int64_t{blockDim.x} * V) {
       auto values = load<V>(logits + row * classes + k);
       for (int j = 0; j < V; ++j) {
         const float probability = 1 / (1 + expf(-to_float(values.at[j])));
         const float slope = scale * (probability - targets.at(row, k + j));
-        values.at[j] = from_float<T>(ignored ? 0 : wrong ? quiet_nan() : slope);
+        values.at[j] = from_float<T>(nothing ? 0 : slope);
       }
       store(dlogits + row * classes + k, values);
     }
@@ -85,12 +86,13 @@ Prepared prepare_sigmoid_cross_entropy(Cuda& cuda, const Graph& graph, const Nod
   expect_counts(node, 2, 1);
   const ValueType& logits = input_type(graph, node, 0);
   const Sizes s = make_sizes(node, logits, input_type(graph, node, 1), output_type(graph, node, 0));
+  const Labels allowed = make_labels(cuda, node, s.classes);
   return with_float(logits.dtype, [&]<class T>(std::type_identity<T>) {
     return with_vector<T>(s.classes, [&]<int V>(std::integral_constant<int, V>) {
-      const auto run = [s, &cuda](const Arguments& a) {
+      const auto run = [s, allowed, &cuda](const Arguments& a) {
         const Targets targets = targets_of(s, a, 1);
         auto* losses = static_cast<float*>(a.workspace);
-        launch_rows(cuda, s.batch, row_losses_kernel<V, T>, targets, input<T>(a, 0), losses);
+        launch_rows(cuda, s.batch, row_losses_kernel<V, T>, targets, allowed, input<T>(a, 0), losses);
         launch(mean_of_elements_kernel, 1, block_threads, 0, cuda.stream, targets, losses, output<float>(a, 0));
       };
       return prepared("cuda", run, static_cast<size_t>(s.batch) * sizeof(float));

@@ -1,12 +1,11 @@
 #include <algorithm>
 #include <cmath>
 
+#include "backend/labels.h"
 #include "backend/reference/ops.h"
 
 namespace node_cudnn::reference {
 namespace {
-
-constexpr double nan = std::numeric_limits<double>::quiet_NaN();
 
 struct Sizes {
   int64_t batch, classes;
@@ -17,9 +16,7 @@ struct Sizes {
   }
 };
 
-// A label of -1 leaves its row out; another one outside 0 .. classes - 1 makes the loss and its row's gradient NaN.
 bool is_ignored(int64_t label) { return label == -1; }
-bool is_wrong(const Sizes& s, int64_t label) { return label < -1 || label >= s.classes; }
 
 int64_t count_rows(const Sizes& s, const int32_t* labels) {
   return s.batch - std::count_if(labels, labels + s.batch, is_ignored);
@@ -37,12 +34,13 @@ double row_loss(const Sizes& s, const T* logits, int64_t label, Statistic<T>* pr
     probabilities[k] = static_cast<Statistic<T>>(std::exp(log_probability));
     if (target != 0) loss -= target * log_probability;
   }
-  return is_wrong(s, label) ? nan : loss;
+  return loss;
 }
 
 template <class T>
 void softmax_cross_entropy(const Sizes& s, const T* logits, const int32_t* labels, Statistic<T>* loss,
                            Statistic<T>* probabilities) {
+  expect_labels(labels, s.batch, s.classes);
   double sum = 0;
   for (int64_t n = 0; n < s.batch; ++n) {
     const double row = row_loss<T>(s, logits + n * s.classes, labels[n], probabilities + n * s.classes);
@@ -56,8 +54,7 @@ void softmax_cross_entropy_grad(const Sizes& s, double dloss, const Statistic<T>
                                 T* dlogits) {
   const double scale = dloss / static_cast<double>(std::max<int64_t>(count_rows(s, labels), 1));
   const auto gradient = [&](int64_t n, int64_t k) {
-    if (is_ignored(labels[n])) return 0.0;
-    if (is_wrong(s, labels[n])) return nan;
+    if (labels[n] < 0 || labels[n] >= s.classes) return 0.0;
     return scale * (double{probabilities[n * s.classes + k]} - s.target(k, labels[n]));
   };
   for (int64_t n = 0; n < s.batch; ++n)

@@ -1,12 +1,11 @@
 #include <algorithm>
 #include <cmath>
 
+#include "backend/labels.h"
 #include "backend/reference/ops.h"
 
 namespace node_cudnn::reference {
 namespace {
-
-constexpr double nan = std::numeric_limits<double>::quiet_NaN();
 
 struct Sizes {
   int64_t batch, classes;
@@ -14,17 +13,19 @@ struct Sizes {
   bool indexed;  // targets are class indices, not probabilities
 };
 
-// The targets of one run. A label of -1 leaves its row out; another one outside 0 .. classes - 1 makes its row NaN.
+// The targets of one run. A label of -1 leaves its row out of the mean.
 template <class T>
 struct Targets {
   const Sizes& s;
   const void* data;
 
-  int32_t label(int64_t n) const { return static_cast<const int32_t*>(data)[n]; }
+  const int32_t* labels() const { return static_cast<const int32_t*>(data); }
+  int32_t label(int64_t n) const { return labels()[n]; }
   bool is_ignored(int64_t n) const { return s.indexed && label(n) == -1; }
+  bool gives_nothing(int64_t n) const { return s.indexed && (label(n) < 0 || label(n) >= s.classes); }
   double at(int64_t n, int64_t k) const {
     const double target =
-        s.indexed ? indicator(label(n), k) : double{static_cast<const Statistic<T>*>(data)[n * s.classes + k]};
+        s.indexed ? (label(n) == k ? 1.0 : 0.0) : double{static_cast<const Statistic<T>*>(data)[n * s.classes + k]};
     return target * (1 - s.smoothing) + s.smoothing / 2;
   }
   // Elements that count in the mean.
@@ -33,16 +34,11 @@ struct Targets {
     for (int64_t n = 0; n < s.batch; ++n) rows += is_ignored(n) ? 0 : 1;
     return static_cast<double>(std::max<int64_t>(rows, 1) * s.classes);
   }
-
- private:
-  double indicator(int32_t label, int64_t k) const {
-    if (label < -1 || label >= s.classes) return nan;
-    return label == k ? 1 : 0;
-  }
 };
 
 template <class T>
 double loss(const Sizes& s, const Targets<T>& targets, const T* logits) {
+  if (s.indexed) expect_labels(targets.labels(), s.batch, s.classes);
   double sum = 0;
   for (int64_t n = 0; n < s.batch; ++n) {
     if (targets.is_ignored(n)) continue;
@@ -60,7 +56,7 @@ void gradient(const Sizes& s, const Targets<T>& targets, double dloss, const T* 
   for (int64_t n = 0; n < s.batch; ++n) {
     for (int64_t k = 0; k < s.classes; ++k) {
       const double probability = 1 / (1 + std::exp(-double{logits[n * s.classes + k]}));
-      const double slope = targets.is_ignored(n) ? 0 : scale * (probability - targets.at(n, k));
+      const double slope = targets.gives_nothing(n) ? 0 : scale * (probability - targets.at(n, k));
       dlogits[n * s.classes + k] = static_cast<T>(slope);
     }
   }
