@@ -9,8 +9,12 @@ import { gather, linear, relu, softmaxCrossEntropy } from '../../lib/ops/index.t
 import { sgd } from '../../lib/optim/index.ts';
 import { compile, Device, type DeviceOptions, variablesOf } from '../../lib/program.ts';
 import { feed } from '../../lib/train/feed.ts';
+import { Trainer } from '../../lib/train/index.ts';
+import { compileToFit } from '../../lib/train/memory.ts';
 import { presence } from '../support/devices.ts';
 import { Random } from '../support/random.ts';
+import { temporaryFolder, weightsHash } from '../train/processes.ts';
+import { tinyRun } from '../train/tiny.ts';
 import { disagreement, lossesOf, networks } from './device/training.ts';
 
 let simulated = false;
@@ -102,6 +106,50 @@ describe('the simulated device', () => {
     behave('bytes=60000000'); // staging of copies takes 50331648
     await expect(train(1_000_000)).rejects.toThrow(/the program needs [0-9.]+ M/);
     expect((await train()).weights.length).toBe(8 * 4);
+  });
+
+  it('names the largest batch that fits, which does, and takes nothing for one that does not', async ({ skip }) => {
+    if (!simulated) return skip('the device cuda is not the simulation');
+    behave('bytes=52000000'); // staging of copies takes 50331648
+    const device = await Device.open('cuda:0');
+    const graphOf = (batchSize: number) => {
+      const graph = new Graph();
+      const weight = graph.variable('weight', { shape: [64, 64], initial: new Float32Array(4096) });
+      graph.name(relu(linear(graph.input('x', { shape: [batchSize, 64] }), weight)), 'y');
+      return graph;
+    };
+    const state = await device.createState(variablesOf(graphOf(1)));
+    const before = device.memory();
+    const refusal = await compileToFit(graphOf, 100_000, { device, state }).catch((error: Error) => error);
+    expect(refusal).toMatchObject({
+      code: 'ERR_MEMORY',
+      message: expect.stringMatching(/^batch 100000: .* largest that fits: /),
+    });
+    expect(device.memory()).toEqual(before);
+    const largest = Number(/largest that fits: (\d+)/.exec((refusal as Error).message)?.[1]);
+    await expect(compileToFit(graphOf, largest + 1, { device, state })).rejects.toThrow(
+      `largest that fits: ${largest} `,
+    );
+    expect(device.memory()).toEqual(before);
+    const program = await compileToFit(graphOf, largest, { device, state });
+    await program.step({ x: new Float32Array(largest * 64) });
+    await device.close();
+  });
+
+  it('trains to the same bits where it must, in whatever order blocks and threads run', async ({ skip }) => {
+    if (!simulated) return skip('the device cuda is not the simulation');
+    await using folder = await temporaryFolder();
+    const hashes: string[] = [];
+    for (const settings of ['seed=1', 'seed=2']) {
+      behave(settings);
+      const output = join(folder.path, settings);
+      await using trainer = await Trainer.create(
+        tinyRun({ device: 'cuda', deterministic: true, epochs: 1, output, emaDecay: 0.9 }),
+      );
+      await trainer.fit();
+      hashes.push(await weightsHash(join(output, 'last.safetensors')));
+    }
+    expect(hashes[1]).toBe(hashes[0]);
   });
 
   it('makes an error of every call that fails, and goes on', async ({ skip }) => {
