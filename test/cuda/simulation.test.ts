@@ -9,11 +9,11 @@ import { gather, linear, relu, softmaxCrossEntropy } from '../../lib/ops/index.t
 import { sgd } from '../../lib/optim/index.ts';
 import { compile, Device, type DeviceOptions, variablesOf } from '../../lib/program.ts';
 import { feed } from '../../lib/train/feed.ts';
-import { Trainer } from '../../lib/train/index.ts';
+import { readCheckpoint, Trainer } from '../../lib/train/index.ts';
 import { compileToFit } from '../../lib/train/memory.ts';
 import { presence } from '../support/devices.ts';
 import { Random } from '../support/random.ts';
-import { temporaryFolder, weightsHash } from '../train/processes.ts';
+import { runChild, temporaryFolder, weightsHash } from '../train/processes.ts';
 import { tinyRun } from '../train/tiny.ts';
 import { disagreement, lossesOf, networks } from './device/training.ts';
 
@@ -150,6 +150,27 @@ describe('the simulated device', () => {
       hashes.push(await weightsHash(join(output, 'last.safetensors')));
     }
     expect(hashes[1]).toBe(hashes[0]);
+  });
+
+  it('a run whose device was lost goes on in another process from its checkpoint', async ({ skip }) => {
+    if (!simulated) return skip('the device cuda is not the simulation');
+    behave('');
+    await using folder = await temporaryFolder();
+    const [whole, lost] = [join(folder.path, 'whole'), join(folder.path, 'lost')];
+    const run = { device: 'cuda', epochs: 2 };
+    const [uninterrupted, broken] = await Promise.all([
+      runChild({ ...run, output: whole }),
+      runChild({ ...run, output: lost, lostIn: 2 }),
+    ]);
+    expect(uninterrupted).toMatchObject({ code: 0, stderr: '' });
+    expect(broken.code).toBe(1);
+    expect(broken.stderr).toMatch(
+      /the device is lost to this process: restart it, and resume the run.*ERR_DEVICE_LOST/s,
+    );
+    const last = join(lost, 'last.safetensors');
+    expect((await readCheckpoint(last)).info.position.epoch).toBe(1);
+    expect(await runChild({ ...run, output: lost, resume: last })).toMatchObject({ code: 0, stderr: '' });
+    expect(await weightsHash(last)).toBe(await weightsHash(join(whole, 'last.safetensors')));
   });
 
   it('makes an error of every call that fails, and goes on', async ({ skip }) => {
