@@ -129,7 +129,7 @@ TEST_F(ProgramTest, APlanIsWhatCompileLaysOutAndTakesNoMemory) {
 TEST_F(ProgramTest, AWorkspaceLiesInTheArena) {
   auto program = compile("scratch");
   const Plan& plan = program->plan();
-  EXPECT_EQ(plan.workspaces, (std::vector<int64_t>{-1, -1, 256}));
+  EXPECT_EQ(plan.workspaces, (std::vector<int64_t>{-1, -1, 0}));
   EXPECT_EQ(plan.nodes[2].workspace_bytes, 1000u);
   EXPECT_EQ(plan.arena_bytes, 1280u);
   run(*program, 1, {1, 2, 3, 4});
