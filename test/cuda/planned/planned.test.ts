@@ -15,7 +15,7 @@ it.each(subjects)('the committed table has a row for every $what', ({ file, line
 describe.skipIf(!isBuilt)(`plans${isBuilt ? '' : ' (skipped: not built; `.ci/run cuda` builds and runs it)'}`, () => {
   it.each(subjects)(
     'every $what has one, and the table is the committed one',
-    { timeout: 600_000 },
+    { timeout: 1_200_000 },
     async (subject) => {
       const { without, text } = await makeTable(subject);
       expect(without).toEqual([]);
