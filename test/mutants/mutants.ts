@@ -244,6 +244,13 @@ const program: readonly Mutant[] = [
     tests: { native: 'Planner*' },
   },
   {
+    bug: 'a workspace lies on what is alive while its kernel runs',
+    file: 'native/program/planner.cc',
+    find: 'tenants_.push_back({align(node.workspace_bytes), {time, time}});',
+    replace: 'tenants_.push_back({align(node.workspace_bytes), {time + 1, time + 1}});',
+    tests: { native: 'Planner*' },
+  },
+  {
     bug: 'every step reads the inputs of the first',
     file: 'native/program/program.cc',
     find: 'inputs[i] + step * host_bytes(type)',
