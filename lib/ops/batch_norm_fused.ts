@@ -1,6 +1,8 @@
-// The fused forms of batch normalisation, which only fuse() emits: BN+ReLU and BN+add+ReLU, both directions and inference.
+// The fused forms of batch normalisation, which only fuse() emits: BN+ReLU and BN+add+ReLU, both directions and inference, and
+// BN+add+ReLU with a mask for the way back.
 import {
   defineOp,
+  type Folding,
   type Match,
   type Node,
   outputsOf,
@@ -66,6 +68,35 @@ function normAddReluGrad(last: Node): Match | undefined {
   return { nodes: [last, mask], inputs, outputs: [dx, mask.outputs[0] as Value, ...parameters], attributes: {} };
 }
 
+/**
+ * BN+add+ReLU and its gradient, found from the latter: what the ReLU lets through is kept as bits, which are all that the
+ * gradient reads of y.
+ */
+function keepMask(last: Node): readonly Folding[] | undefined {
+  const y = last.op === 'batch_norm_add_relu_grad' ? last.inputs[2] : undefined;
+  const forward = y?.producer;
+  const channels = y?.shape[1] ?? 0;
+  if (!y || !forward || !/^batch_norm(_summed)?_add_relu$/.test(forward.op) || channels % 8 !== 0) return undefined;
+  return [
+    { nodes: [forward], inputs: forward.inputs, outputs: forward.outputs, emit: (target) => withMask(target, forward) },
+    { nodes: [last], inputs: last.inputs, outputs: last.outputs, emit: (target) => fromMask(target, last) },
+  ];
+}
+
+function withMask(target: Target, forward: Node): Value[] {
+  const [{ shape }] = forward.outputs as [Value];
+  const [n, c, ...map] = shape as [number, number, ...number[]];
+  const mask = { shape: [n, c / 8, ...map], dtype: 'uint8', format: 'activation' } as const;
+  const outputs = [...outputsOf(forward, target), mask];
+  return target.graph.emit(`${forward.op}_mask`, forward.inputs.map(target.map), outputs, forward.attributes);
+}
+
+function fromMask({ graph, map }: Target, last: Node): Value[] {
+  const [dy, x, y, ...statistics] = last.inputs.map(map) as [Value, Value, Value, ...Value[]];
+  const mask = y.producer?.outputs[5] as Value;
+  return graph.emit('batch_norm_add_relu_mask_grad', [dy, x, mask, ...statistics], last.outputs.map(typeOf));
+}
+
 /** Emits the plain normalisation of a fused node and hands its output on. Given sums are left out: it measures itself. */
 function unfused(norm: string, hasResidual: boolean) {
   const [plain, sums] = norm === 'batch_norm_summed' ? ['batch_norm', 2] : [norm, 0];
@@ -73,7 +104,7 @@ function unfused(norm: string, hasResidual: boolean) {
     const { graph, map } = target;
     const given = node.inputs.slice(0, node.inputs.length - sums);
     const [x, ...others] = given.map(map) as [Value, ...Value[]];
-    const outputs = outputsOf(node, target);
+    const outputs = outputsOf(node, target).slice(0, 5);
     const residual = hasResidual ? (others.shift() as Value) : undefined;
     const [y, ...statistics] = graph.emit(plain, [x, ...others], outputs, node.attributes) as [Value, ...Value[]];
     return [unchecked('relu', residual ? unchecked('add', y, residual) : y), ...statistics];
@@ -104,17 +135,25 @@ export function activatedOf({ op, path }: Node, mean: Value | undefined, { map }
   return wasFinish ? activated : map(activated);
 }
 
-function lowerAddReluGrad(node: Node, { graph, map }: Target): Value[] {
-  const [dy, x, y, ...statistics] = node.inputs.map(map) as [Value, Value, Value, ...Value[]];
-  const [dx, , ...parameters] = node.outputs.map(typeOf);
+function lowerAddReluGrad({ inputs, outputs }: Node, { graph, map }: Target): Value[] {
+  const [dy, x, y, ...statistics] = inputs.map((input) => map(activatedBy(input))) as [Value, Value, Value, ...Value[]];
+  const [dx, , ...parameters] = outputs.map(typeOf);
   const masked = reluGrad(dy, y);
   const [first, ...rest] = graph.emit('batch_norm_grad', [masked, x, ...statistics], [dx, ...parameters] as never);
   return [first as Value, masked, ...rest];
+}
+
+/** Of a mask, what it was taken of; anything else itself. */
+function activatedBy(value: Value): Value {
+  return value.dtype === 'uint8' ? (value.producer?.outputs[0] as Value) : value;
 }
 
 for (const norm of ['batch_norm', 'batch_norm_summed', 'batch_norm_inference']) {
   defineOp(`${norm}_relu`, { fuse: normRelu(norm), lower: unfused(norm, false) });
   defineOp(`${norm}_add_relu`, { fuse: normAddRelu(norm), lower: unfused(norm, true) });
 }
+defineOp('batch_norm_add_relu_mask', { remake: keepMask, lower: unfused('batch_norm', true) });
+defineOp('batch_norm_summed_add_relu_mask', { lower: unfused('batch_norm_summed', true) });
+defineOp('batch_norm_add_relu_mask_grad', { lower: lowerAddReluGrad });
 defineOp('batch_norm_relu_grad', { fuse: normReluGrad, lower: lowerReluGrad });
 defineOp('batch_norm_add_relu_grad', { fuse: normAddReluGrad, lower: lowerAddReluGrad });

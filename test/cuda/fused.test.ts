@@ -82,7 +82,9 @@ it.for(summing.map((row) => [row.network.name, row.dtype, row] as const))(
       const isCompiled = dtype === 'bfloat16';
       const least = isCompiled ? counts.scaled_conv2d_wgrad : 0;
       expect(apart).toHaveLength(settings || (deterministic && isCompiled) ? fused : least);
-      expect(found.ops.filter((op) => /^batch_norm_(finish|summed(_add)?(_relu)?)$/.test(op))).toHaveLength(sums);
+      expect(found.ops.filter((op) => /^batch_norm_(finish|summed(_add)?(_relu)?(_mask)?)$/.test(op))).toHaveLength(
+        sums,
+      );
       expect(countOf(found, counts)).toEqual(counts);
       expect(difference(found, plain, forwardValues)).toBeLessThan(tolerance);
     }

@@ -50,7 +50,7 @@ it.each(summing.map((row) => [row.network.name, row.dtype, row] as const))(
   async (_, dtype, { network, tolerance, median, sums, counts }) => {
     const found = await run(devices.reference, stepOf(network, dtype), true);
     const expected = await run(devices.reference, stepOf(network, dtype), withoutSums);
-    expect(found.ops.filter((op) => /^batch_norm_(finish|summed(_add)?(_relu)?)$/.test(op))).toHaveLength(sums);
+    expect(found.ops.filter((op) => /^batch_norm_(finish|summed(_add)?(_relu)?(_mask)?)$/.test(op))).toHaveLength(sums);
     expect(countOf(found, counts)).toEqual(counts);
     expect(expected.ops.filter((op) => op.startsWith('batch_norm_summed'))).toEqual([]);
     expect(difference(found, expected, forwardValues)).toBeLessThan(tolerance);

@@ -75,6 +75,8 @@ export function normCases(x: Size): OpCase[] {
   const [X, residual, dy, y] = [A(...x), A(...x), A(...x), A(...x)];
   const parameters = { dweight: c, dbias: c };
   const training = { outputs: { y: X, mean: c, invstd: c, ...running }, attributes: { epsilon: 1e-5, momentum: 0.1 } };
+  const mask: Operand = { ...bytes(x[0], x[1] / 8, x[2], x[3]), format: 'activation' };
+  const masked = { outputs: { ...training.outputs, mask }, attributes: training.attributes };
   const inference = { outputs: { y: X }, attributes: { epsilon: 1e-3 } };
   const cases: readonly Single[] = [
     { op: 'batch_norm', inputs: { x: X, ...channel }, ...training },
@@ -111,7 +113,17 @@ export function normCases(x: Size): OpCase[] {
       attributes: inference.attributes,
     },
   ];
-  return cases.map((given) => single({ ...given, exact: false, tolerance: tolerances.norm }));
+  const ofMasks: readonly Single[] = [
+    { op: 'batch_norm_add_relu_mask', inputs: { x: X, residual, ...channel }, ...masked },
+    { op: 'batch_norm_summed_add_relu_mask', inputs: { x: X, residual, ...channel, ...sums }, ...masked },
+    {
+      op: 'batch_norm_add_relu_mask_grad',
+      inputs: { dy, x: X, mask, weight: c, ...saved },
+      outputs: { dx: X, dresidual: X, ...parameters },
+    },
+  ];
+  const all = x[1] % 8 === 0 ? [...cases, ...ofMasks] : cases;
+  return all.map((given) => single({ ...given, exact: false, tolerance: tolerances.norm }));
 }
 
 /** Behind an overflow a sum is not a number: nor is anything of its channel, running statistics included. */

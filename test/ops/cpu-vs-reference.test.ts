@@ -17,14 +17,15 @@ it('has cases for every op that the devices offer', () => {
   expect(offered.filter((op) => !tested.has(op))).toEqual([]);
 });
 
-/** What serves float16 alone; see table.test.ts. */
-const float16Only = new Set([
+/** What serves CUDA alone; see table.test.ts. */
+const notOnCpu = new Set([
   ...['unscale', 'update_loss_scale', 'snapshot', 'restore', 'conv2d_statistics'],
   ...['batch_norm_summed', 'batch_norm_summed_relu', 'batch_norm_summed_add_relu'],
+  ...['batch_norm_add_relu_mask', 'batch_norm_add_relu_mask_grad', 'batch_norm_summed_add_relu_mask'],
   ...['conv2d_dgrad_statistics', 'batch_norm_summed_grad'],
   ...['batch_norm_finish', 'scaled_conv2d_statistics', 'scaled_add_conv2d_statistics', 'scaled_conv2d_wgrad'],
 ]);
-const ofCpu = cases.filter(({ nodes }) => !nodes.some(({ op }) => float16Only.has(op)));
+const ofCpu = cases.filter(({ nodes }) => !nodes.some(({ op }) => notOnCpu.has(op)));
 
 describe('cpu against reference, float32', () => {
   it.each(titled(ofCpu))('%s', (_, opCase) =>

@@ -108,9 +108,10 @@ const operands = (v: Values) => ({ weight: get(v, 'weight'), bias: get(v, 'bias'
 const training: Norm = (v) => batchNorm(get(v, 'x'), operands(v));
 const frozen: Norm = (v) => batchNormInference(get(v, 'x'), operands(v));
 
-function normalisation(norm: Norm, finish: (y: Value, v: Values) => Value, residual = false) {
+function normalisation(norm: Norm, finish: (y: Value, v: Values) => Value, residual = false, channels?: number) {
   return (random: Random): Network => {
-    const shape = map(random);
+    const [n, c, ...rest] = map(random);
+    const shape = [n, channels ?? c, ...rest] as const;
     const x = activation(...shape);
     const channel = { weight: positive(plain(shape[1])), bias: plain(shape[1]) };
     return {
@@ -261,6 +262,10 @@ const families: Readonly<Record<string, Family>> = {
   'batch norm + add + relu': {
     network: normalisation(training, (y, v) => relu(add(y, get(v, 'residual'))), true),
     ops: ['batch_norm_add_relu', 'batch_norm_add_relu_grad'],
+  },
+  'batch norm + add + relu of eight channels': {
+    network: normalisation(training, (y, v) => relu(add(get(v, 'residual'), y)), true, 8),
+    ops: ['batch_norm_add_relu_mask', 'batch_norm_add_relu_mask_grad'],
   },
   'frozen batch norm': {
     network: normalisation(frozen, (y) => y),

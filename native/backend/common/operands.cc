@@ -15,6 +15,11 @@ void expect_matrix(const char* role, const ValueType& x) {
   expect_float(role, x);
 }
 
+void expect_mask(const ValueType& mask, const Dims& d) {
+  expect(d.c % 8 == 0, "a mask has bits for channels in eights, not for " + std::to_string(d.c));
+  expect_type("mask", mask, {DType::uint8, Format::activation, {d.n, d.c / 8, d.h, d.w}});
+}
+
 void expect_channels(const ValueType& x, const ValueType& w, const ValueType& y, int64_t groups) {
   expect(w.shape[0] % groups == 0 && x.shape[1] == w.shape[1] * groups,
          "x has " + std::to_string(x.shape[1]) + " channels, weight expects " + std::to_string(w.shape[1] * groups) +
@@ -100,11 +105,13 @@ Dims expect_batch(const ValueType& x) {
 }
 
 BatchNorm expect_batch_norm(const Graph& graph, const Node& node, Tail tail, bool summed) {
-  const size_t first = tail == Tail::add_relu ? 2 : 1;
-  expect_counts(node, first + (summed ? 4 : 2), 5);
+  const size_t first = adds(tail) ? 2 : 1;
+  const bool masked = tail == Tail::add_relu_mask;
+  expect_counts(node, first + (summed ? 4 : 2), masked ? 6 : 5);
   const ValueType& x = input_type(graph, node, 0);
   const Dims dims = expect_batch(x);
-  if (tail == Tail::add_relu) expect_type("residual", input_type(graph, node, 1), x);
+  if (adds(tail)) expect_type("residual", input_type(graph, node, 1), x);
+  if (masked) expect_mask(output_type(graph, node, 5), dims);
   expect_channel_inputs(graph, node, first, dims.c, {"weight", "bias"});
   if (summed) expect_channel_inputs(graph, node, first + 2, dims.c, {"sum", "square_sum"});
   expect_type("y", output_type(graph, node, 0), x);
@@ -112,21 +119,22 @@ BatchNorm expect_batch_norm(const Graph& graph, const Node& node, Tail tail, boo
   return {dims, expect_number(node, "epsilon", 0, any_number), expect_number(node, "momentum", 0, 1)};
 }
 
-// dy, x, [y], weight, [bias], mean, invstd; dx, [dresidual], dweight, dbias.
+// dy, x, [y or mask], weight, [bias], mean, invstd; dx, [dresidual], dweight, dbias.
 Dims expect_batch_norm_grad(const Graph& graph, const Node& node, Tail tail) {
-  const bool adds = tail == Tail::add_relu;
-  expect_counts(node, tail == Tail::none ? 5 : 6, adds ? 4 : 3);
+  const bool residual = adds(tail);
+  expect_counts(node, tail == Tail::none ? 5 : 6, residual ? 4 : 3);
   const ValueType& x = input_type(graph, node, 1);
   const Dims dims = expect_batch(x);
   expect_type("dy", input_type(graph, node, 0), x);
   expect_type("dx", output_type(graph, node, 0), x);
-  if (adds) expect_type("y", input_type(graph, node, 2), x);
-  if (adds) expect_type("dresidual", output_type(graph, node, 1), x);
+  if (tail == Tail::add_relu) expect_type("y", input_type(graph, node, 2), x);
+  if (tail == Tail::add_relu_mask) expect_mask(input_type(graph, node, 2), dims);
+  if (residual) expect_type("dresidual", output_type(graph, node, 1), x);
   if (tail == Tail::relu)
     expect_channel_inputs(graph, node, 2, dims.c, {"weight", "bias", "mean", "invstd"});
   else
-    expect_channel_inputs(graph, node, adds ? 3 : 2, dims.c, {"weight", "mean", "invstd"});
-  expect_channel_outputs(graph, node, adds ? 2 : 1, dims.c, {"dweight", "dbias"});
+    expect_channel_inputs(graph, node, residual ? 3 : 2, dims.c, {"weight", "mean", "invstd"});
+  expect_channel_outputs(graph, node, residual ? 2 : 1, dims.c, {"dweight", "dbias"});
   return dims;
 }
 

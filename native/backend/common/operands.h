@@ -39,8 +39,10 @@ Prepared with_index(const Windows& window, const ValueType& index, const ValueTy
   return f(std::type_identity<int32_t>{});
 }
 
-// What follows a batch norm within one op.
-enum class Tail : uint8_t { none, relu, add_relu };
+// What follows a batch norm within one op. With add_relu_mask, what the ReLU lets through is kept as bits: of a pixel,
+// a byte for eight channels, the first in its lowest bit.
+enum class Tail : uint8_t { none, relu, add_relu, add_relu_mask };
+constexpr bool adds(Tail tail) { return tail == Tail::add_relu || tail == Tail::add_relu_mask; }
 
 struct BatchNorm {
   Dims dims;

@@ -228,10 +228,9 @@ GradientSlots gradient_slots(Tail tail) {
       return {2, 0, 3, 4, 1, 2};
     case Tail::relu:
       return {2, 3, 4, 5, 1, 2};
-    case Tail::add_relu:
+    default:
       return {3, 0, 4, 5, 2, 3};
   }
-  return {};
 }
 
 void run_gradient(const Site& site, Tail tail, const Arguments& a) {

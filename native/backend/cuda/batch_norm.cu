@@ -87,7 +87,7 @@ class Blended final : public Plan {
 };
 
 Prepared prepare_training(Cuda& cuda, const Graph& graph, const Node& node, Tail tail, bool summed = false) {
-  const size_t residual = tail == Tail::add_relu ? 1 : 0;
+  const size_t residual = adds(tail) ? 1 : 0;
   const BatchNorm given = expect_batch_norm(graph, node, tail, summed);
   const ValueType& x = input_type(graph, node, 0);
   const Dims dims = given.dims;
@@ -95,9 +95,9 @@ Prepared prepare_training(Cuda& cuda, const Graph& graph, const Node& node, Tail
   const int64_t gap = other_channels(graph, node.outputs[0]);
   InPlace in_place{{0, 0}};
   if (residual) in_place.emplace_back(0, 1);
-  Prepared own = with_tail(tail, [&]<Tail t>(std::integral_constant<Tail, t>) {
+  Prepared own = with_training_tail(tail, [&]<Tail t>(std::integral_constant<Tail, t>) {
     return with_float(x.dtype, [&]<class T>(std::type_identity<T>) {
-      return with_vector<T>(dims.c, [&]<int V>(std::integral_constant<int, V>) {
+      return with_channels<T, t>(dims.c, [&]<int V>(std::integral_constant<int, V>) {
         const Columns columns = make_columns(cuda, dims.pixels(), dims.c, V);
         return prepared(
             "cuda",
@@ -108,16 +108,17 @@ Prepared prepare_training(Cuda& cuda, const Graph& graph, const Node& node, Tail
                        input<float>(a, 3 + residual), input<float>(a, 4 + residual));
               else
                 reduce_columns<V, Moments>(cuda, columns, Measure<T>{input<T>(a, 0)}, finish, a.workspace);
-              map_columns<V>(cuda, columns,
-                             Normalise<T, t>{input<T>(a, 0), residual ? input<T>(a, 1) : nullptr, output<T>(a, 0),
-                                             finish.mean, finish.invstd, input<float>(a, 1 + residual),
-                                             input<float>(a, 2 + residual), -1, gap});
+              map_columns<V>(
+                  cuda, columns,
+                  Normalise<T, t>{input<T>(a, 0), residual ? input<T>(a, 1) : nullptr, output<T>(a, 0), finish.mean,
+                                  finish.invstd, input<float>(a, 1 + residual), input<float>(a, 2 + residual), -1, gap,
+                                  t == Tail::add_relu_mask ? output<uint8_t>(a, 5) : nullptr});
             },
             summed ? size_t{0} : partial_bytes<Moments>(columns), in_place);
       });
     });
   });
-  if (summed) return own;
+  if (summed || tail == Tail::add_relu_mask) return own;
   const Normalization normalization{
       false, x.dtype, {dims.n, dims.c, dims.h, dims.w}, residual != 0, tail != Tail::none, epsilon};
   return beside(cuda, graph, node, normalization, std::move(own), [=, &cuda](std::shared_ptr<Plan> plan) {
@@ -136,6 +137,9 @@ Prepared prepare_batch_norm_relu(Cuda& cuda, const Graph& graph, const Node& nod
 Prepared prepare_batch_norm_add_relu(Cuda& cuda, const Graph& graph, const Node& node) {
   return prepare_training(cuda, graph, node, Tail::add_relu);
 }
+Prepared prepare_batch_norm_add_relu_mask(Cuda& cuda, const Graph& graph, const Node& node) {
+  return prepare_training(cuda, graph, node, Tail::add_relu_mask);
+}
 Prepared prepare_batch_norm_summed(Cuda& cuda, const Graph& graph, const Node& node) {
   return prepare_training(cuda, graph, node, Tail::none, true);
 }
@@ -144,6 +148,9 @@ Prepared prepare_batch_norm_summed_relu(Cuda& cuda, const Graph& graph, const No
 }
 Prepared prepare_batch_norm_summed_add_relu(Cuda& cuda, const Graph& graph, const Node& node) {
   return prepare_training(cuda, graph, node, Tail::add_relu, true);
+}
+Prepared prepare_batch_norm_summed_add_relu_mask(Cuda& cuda, const Graph& graph, const Node& node) {
+  return prepare_training(cuda, graph, node, Tail::add_relu_mask, true);
 }
 
 }  // namespace node_cudnn::cuda

@@ -35,6 +35,18 @@ __device__ inline float inverse_deviation(float spread, float epsilon) {
   return epsilon < 0 ? spread : 1.0f / sqrtf(spread + epsilon);
 }
 
+// A byte of the mask holds as many channels, so a thread takes them.
+constexpr int mask_channels = 8;
+
+// Calls f with how many neighbouring channels a thread takes.
+template <class T, Tail tail, class Function>
+Prepared with_channels(int64_t channels, Function&& f) {
+  if constexpr (tail == Tail::add_relu_mask)
+    return f(std::integral_constant<int, mask_channels>{});
+  else
+    return with_vector<T>(channels, std::forward<Function>(f));
+}
+
 // y = tail((x - mean) * scale + shift [+ residual]), scale being weight * invstd.
 template <class T, Tail tail>
 struct Normalise {
@@ -43,6 +55,7 @@ struct Normalise {
   const float *mean, *spread, *weight, *bias;
   float epsilon;  // `spread` is a variance where this is not negative, else an inverse deviation
   int64_t gap;    // between the pixels of y
+  uint8_t* mask = nullptr;
 
   template <int V>
   __device__ auto column(int64_t channel) const {
@@ -52,15 +65,18 @@ struct Normalise {
     return [=, *this](Place at) {
       const auto values = load<V>(x + at);
       Vector<T, V> added = {};
-      if constexpr (tail == Tail::add_relu) added = load<V>(residual + at);
+      if constexpr (adds(tail)) added = load<V>(residual + at);
       Vector<T, V> result;
+      [[maybe_unused]] unsigned passed = 0;
       for (int k = 0; k < V; ++k) {
         float value = fmaf(to_float(values.at[k]) - centre.at[k], scale.at[k], shift.at[k]);
-        if constexpr (tail == Tail::add_relu) value += to_float(added.at[k]);
+        if constexpr (adds(tail)) value += to_float(added.at[k]);
         if constexpr (tail != Tail::none) value = value < 0 ? 0 : value;  // a NaN stays
         result.at[k] = from_float<T>(value);
+        if constexpr (tail == Tail::add_relu_mask) passed |= unsigned{to_float(result.at[k]) > 0} << k;
       }
       store(y + at.within(gap), result);
+      if constexpr (tail == Tail::add_relu_mask) mask[at / mask_channels] = static_cast<uint8_t>(passed);
     };
   }
 };
@@ -85,7 +101,7 @@ struct StoreGradientSums {
   }
 };
 
-// Calls f with a constant of type std::integral_constant<Tail, tail>.
+// Calls f with a constant of type std::integral_constant<Tail, tail>; with the mask, which training alone keeps, below.
 template <class Function>
 Prepared with_tail(Tail tail, Function&& f) {
   switch (tail) {
@@ -96,6 +112,11 @@ Prepared with_tail(Tail tail, Function&& f) {
     default:
       return f(std::integral_constant<Tail, Tail::none>{});
   }
+}
+template <class Function>
+Prepared with_training_tail(Tail tail, Function&& f) {
+  if (tail == Tail::add_relu_mask) return f(std::integral_constant<Tail, Tail::add_relu_mask>{});
+  return with_tail(tail, std::forward<Function>(f));
 }
 
 }  // namespace node_cudnn::cuda

@@ -6,10 +6,14 @@
 namespace node_cudnn::cuda {
 
 // dy behind the tail's mask, and the centred input, for the channels of a thread in one row. With Tail::relu the mask
-// is recomputed from x, as the forward pass computed it; with Tail::add_relu it is y > 0.
+// is recomputed from x, as the forward pass computed it; with Tail::add_relu it is y > 0, or was kept as bits.
 template <class T, Tail tail>
 struct Incoming {
-  const T *dy, *x, *y;
+  static constexpr bool is_masked = tail == Tail::add_relu_mask;
+  using Passed = std::conditional_t<is_masked, uint8_t, T>;
+
+  const T *dy, *x;
+  const Passed* passed;  // y or the mask
   const float *weight, *bias, *mean, *invstd;
   int64_t gap;  // between the pixels of dy
 
@@ -17,7 +21,8 @@ struct Incoming {
   struct Column {
     Incoming in;
     PerChannel<V> mean, scale, bias;
-    Vector<T, V> dy, x, y;
+    Vector<T, V> dy, x;
+    Vector<Passed, is_masked ? 1 : V> passed;
 
     __device__ Column(const Incoming& given, int64_t channel)
         : in(given), mean(load<V>(given.mean + channel)), scale(load<V>(given.weight + channel)) {
@@ -28,12 +33,14 @@ struct Incoming {
     __device__ void read(Place at) {
       dy = load<V>(in.dy + at.within(in.gap));
       x = load<V>(in.x + at);
-      if constexpr (tail == Tail::add_relu) y = load<V>(in.y + at);
+      if constexpr (tail == Tail::add_relu) passed = load<V>(in.passed + at);
+      if constexpr (is_masked) passed = load<1>(in.passed + at / mask_channels);
     }
     __device__ float centred(int k) const { return to_float(x.at[k]) - mean.at[k]; }
     __device__ float gradient(int k) const {
       if constexpr (tail == Tail::relu) return fmaf(centred(k), scale.at[k], bias.at[k]) > 0 ? to_float(dy.at[k]) : 0;
-      if constexpr (tail == Tail::add_relu) return to_float(y.at[k]) > 0 ? to_float(dy.at[k]) : 0;
+      if constexpr (tail == Tail::add_relu) return to_float(passed.at[k]) > 0 ? to_float(dy.at[k]) : 0;
+      if constexpr (is_masked) return passed.at[0] >> k & 1 ? to_float(dy.at[k]) : 0;
       return to_float(dy.at[k]);
     }
   };

@@ -6,7 +6,9 @@
 namespace node_cudnn::reference {
 namespace {
 
-enum class Tail { none, relu, add_relu };
+enum class Tail { none, relu, add_relu, add_relu_mask };
+
+bool adds(Tail tail) { return tail == Tail::add_relu || tail == Tail::add_relu_mask; }
 
 // A channel's affine map: y = (x - mean) * invstd * weight + bias.
 struct Affine {
@@ -26,6 +28,21 @@ void for_channel(const Dims4& d, int64_t c, Function&& f) {
     const int64_t first = d.at(n, c, 0, 0);
     for (int64_t i = first; i < first + d.plane(); ++i) f(i);
   }
+}
+
+// Which byte of a mask [N, C / 8, H, W] has the element i of channel c, as its bit c % 8.
+int64_t mask_byte(const Dims4& d, int64_t c, int64_t i) {
+  const int64_t n = i / (d.c * d.plane()), pixel = i % d.plane();
+  return (n * (d.c / 8) + c / 8) * d.plane() + pixel;
+}
+
+template <class T>
+void keep_mask(const Dims4& d, const T* y, uint8_t* mask) {
+  std::fill_n(mask, d.n * d.c / 8 * d.plane(), uint8_t{0});
+  for (int64_t c = 0; c < d.c; ++c)
+    for_channel(d, c, [&](int64_t i) {
+      if (double{y[i]} > 0) mask[mask_byte(d, c, i)] |= static_cast<uint8_t>(1 << c % 8);
+    });
 }
 
 struct Moments {
@@ -120,8 +137,9 @@ double input_gradient(const Affine& affine, const ParameterSums& sums, double co
 template <class T, class S = Statistic<T>>
 struct GradientValues {
   const T *dy, *x, *y;                     // y: of Tail::add_relu
+  const uint8_t* mask;                     // of Tail::add_relu_mask
   const S *weight, *bias, *mean, *invstd;  // bias: of Tail::relu
-  T *dx, *dresidual;                       // dresidual: of Tail::add_relu
+  T *dx, *dresidual;                       // dresidual: where tail adds
   S *dweight, *dbias;
 };
 
@@ -132,7 +150,8 @@ void batch_norm_grad(const Dims4& d, Tail tail, const GradientValues<T>& v) {
     const Affine affine{double{v.mean[c]}, double{v.invstd[c]}, double{v.weight[c]}, v.bias ? double{v.bias[c]} : 0};
     const auto active = [&](int64_t i) {
       if (tail == Tail::relu) return affine(double{v.x[i]}) > 0;
-      return tail == Tail::none || double{v.y[i]} > 0;
+      if (tail == Tail::add_relu) return double{v.y[i]} > 0;
+      return tail == Tail::none || (v.mask[mask_byte(d, c, i)] >> c % 8 & 1) != 0;
     };
     const auto dy = [&](int64_t i) { return active(i) ? double{v.dy[i]} : 0; };
     const ParameterSums sums = parameter_sums(d, c, affine, v.x, dy);
@@ -141,9 +160,14 @@ void batch_norm_grad(const Dims4& d, Tail tail, const GradientValues<T>& v) {
     for_channel(d, c, [&](int64_t i) {
       const double gradient = dy(i);
       v.dx[i] = static_cast<T>(input_gradient(affine, sums, count, gradient, double{v.x[i]}));
-      if (tail == Tail::add_relu) v.dresidual[i] = static_cast<T>(gradient);
+      if (adds(tail)) v.dresidual[i] = static_cast<T>(gradient);
     });
   }
+}
+
+void expect_mask(const Op& op, const ValueType& type, const Dims4& d) {
+  op.expect(d.c % 8 == 0, "a mask has bits for channels in eights, not for " + std::to_string(d.c));
+  op.expect_type("mask", type, DType::uint8, Format::activation, {d.n, d.c / 8, d.h, d.w});
 }
 
 void expect_channel_vector(const Op& op, const std::string& role, const ValueType& type, const ValueType& x) {
@@ -167,14 +191,16 @@ Dims4 batch_dims(const Op& op, const ValueType& x) {
 constexpr double any = std::numeric_limits<double>::max();
 
 Prepared prepare_training(const Op& op, Tail tail, bool summed = false) {
-  const size_t residual = tail == Tail::add_relu ? 1 : 0;
-  op.expect_counts(3 + residual + (summed ? 2 : 0), 5);
+  const size_t residual = adds(tail) ? 1 : 0;
+  const bool masked = tail == Tail::add_relu_mask;
+  op.expect_counts(3 + residual + (summed ? 2 : 0), masked ? 6 : 5);
   const ValueType& x = op.input(0);
   const Training g{batch_dims(op, x), op.number("epsilon", 0, any), op.number("momentum", 0, 1), tail};
   if (residual) op.expect_equal("residual", op.input(1), x);
   expect_channel_inputs(op, 1 + residual, x, {"weight", "bias"});
   if (summed) expect_channel_inputs(op, 3 + residual, x, {"sum", "square_sum"});
   op.expect_equal("y", op.output(0), x);
+  if (masked) expect_mask(op, op.output(5), g.dims);
   expect_channel_outputs(op, 1, x, {"mean", "invstd", "running_mean", "running_var"});
   InPlace in_place{{0, 0}};
   if (residual) in_place.emplace_back(0, 1);
@@ -186,6 +212,7 @@ Prepared prepare_training(const Op& op, Tail tail, bool summed = false) {
           batch_norm<T>(g, input<T>(a, 0), residual ? input<T>(a, 1) : nullptr,
                         {input<S>(a, 1 + residual), input<S>(a, 2 + residual), given(3), given(4)}, output<T>(a, 0),
                         {output<S>(a, 1), output<S>(a, 2), output<S>(a, 3), output<S>(a, 4)});
+          if (masked) keep_mask(g.dims, output<T>(a, 0), output<uint8_t>(a, 5));
         },
         in_place);
   });
@@ -194,39 +221,32 @@ Prepared prepare_training(const Op& op, Tail tail, bool summed = false) {
 template <class T>
 GradientValues<T> gradient_values(const Arguments& a, Tail tail) {
   using S = Statistic<T>;
-  const T *dy = input<T>(a, 0), *x = input<T>(a, 1);
-  T* dx = output<T>(a, 0);
-  switch (tail) {
-    case Tail::none:
-      return {dy, x,       nullptr,         input<S>(a, 2), nullptr, input<S>(a, 3), input<S>(a, 4),
-              dx, nullptr, output<S>(a, 1), output<S>(a, 2)};
-    case Tail::relu:
-      return {dy, x,       nullptr,         input<S>(a, 2), input<S>(a, 3), input<S>(a, 4), input<S>(a, 5),
-              dx, nullptr, output<S>(a, 1), output<S>(a, 2)};
-    case Tail::add_relu:
-      return {dy,
-              x,
-              input<T>(a, 2),
-              input<S>(a, 3),
-              nullptr,
-              input<S>(a, 4),
-              input<S>(a, 5),
-              dx,
-              output<T>(a, 1),
-              output<S>(a, 2),
-              output<S>(a, 3)};
-  }
-  return {};
+  GradientValues<T> v{};
+  v.dy = input<T>(a, 0);
+  v.x = input<T>(a, 1);
+  v.dx = output<T>(a, 0);
+  if (tail == Tail::add_relu) v.y = input<T>(a, 2);
+  if (tail == Tail::add_relu_mask) v.mask = input<uint8_t>(a, 2);
+  if (adds(tail)) v.dresidual = output<T>(a, 1);
+  if (tail == Tail::relu) v.bias = input<S>(a, 3);
+  const size_t more = tail == Tail::none ? 0 : 1;
+  v.weight = input<S>(a, adds(tail) ? 3 : 2);
+  v.mean = input<S>(a, 3 + more);
+  v.invstd = input<S>(a, 4 + more);
+  v.dweight = output<S>(a, adds(tail) ? 2 : 1);
+  v.dbias = output<S>(a, adds(tail) ? 3 : 2);
+  return v;
 }
 
 Prepared prepare_gradient(const Op& op, Tail tail) {
-  const bool add = tail == Tail::add_relu;
+  const bool add = adds(tail);
   op.expect_counts(tail == Tail::none ? 5 : 6, add ? 4 : 3);
   const ValueType& x = op.input(1);
   const Dims4 dims = batch_dims(op, x);
   op.expect_equal("dy", op.input(0), x);
   op.expect_equal("dx", op.output(0), x);
-  if (add) op.expect_equal("y", op.input(2), x);
+  if (tail == Tail::add_relu) op.expect_equal("y", op.input(2), x);
+  if (tail == Tail::add_relu_mask) expect_mask(op, op.input(2), dims);
   if (add) op.expect_equal("dresidual", op.output(1), x);
   if (tail == Tail::relu)
     expect_channel_inputs(op, 2, x, {"weight", "bias", "mean", "invstd"});
@@ -234,7 +254,8 @@ Prepared prepare_gradient(const Op& op, Tail tail) {
     expect_channel_inputs(op, add ? 3 : 2, x, {"weight", "mean", "invstd"});
   expect_channel_outputs(op, add ? 2 : 1, x, {"dweight", "dbias"});
   InPlace in_place{{0, 0}, {0, 1}};
-  if (add) in_place = {{1, 0}, {0, 1}, {0, 2}, {0, 0}, {1, 1}, {1, 2}};
+  if (add) in_place = {{1, 0}, {0, 1}, {0, 0}, {1, 1}};
+  if (tail == Tail::add_relu) in_place.insert(in_place.end(), {{0, 2}, {1, 2}});
   return with_float(op, x.dtype, [&]<class T>(std::type_identity<T>) {
     return prepared([=](const Arguments& a) { batch_norm_grad<T>(dims, tail, gradient_values<T>(a, tail)); }, in_place);
   });
@@ -270,13 +291,18 @@ Prepared prepare_inference(const Op& op, Tail tail) {
 Prepared prepare_batch_norm(const Op& op) { return prepare_training(op, Tail::none); }
 Prepared prepare_batch_norm_relu(const Op& op) { return prepare_training(op, Tail::relu); }
 Prepared prepare_batch_norm_add_relu(const Op& op) { return prepare_training(op, Tail::add_relu); }
+Prepared prepare_batch_norm_add_relu_mask(const Op& op) { return prepare_training(op, Tail::add_relu_mask); }
 Prepared prepare_batch_norm_summed(const Op& op) { return prepare_training(op, Tail::none, true); }
 Prepared prepare_batch_norm_summed_relu(const Op& op) { return prepare_training(op, Tail::relu, true); }
 Prepared prepare_batch_norm_summed_add_relu(const Op& op) { return prepare_training(op, Tail::add_relu, true); }
+Prepared prepare_batch_norm_summed_add_relu_mask(const Op& op) {
+  return prepare_training(op, Tail::add_relu_mask, true);
+}
 
 Prepared prepare_batch_norm_grad(const Op& op) { return prepare_gradient(op, Tail::none); }
 Prepared prepare_batch_norm_relu_grad(const Op& op) { return prepare_gradient(op, Tail::relu); }
 Prepared prepare_batch_norm_add_relu_grad(const Op& op) { return prepare_gradient(op, Tail::add_relu); }
+Prepared prepare_batch_norm_add_relu_mask_grad(const Op& op) { return prepare_gradient(op, Tail::add_relu_mask); }
 
 Prepared prepare_batch_norm_finish(const Op& op) {
   op.expect_counts(5, 6);

@@ -2,15 +2,15 @@
 import { fuse, fusions, type Node } from '../../../lib/graph/index.ts';
 import { fewer, graphOf, type Line, withoutRepetitions } from './convolutions.ts';
 
-/** Where convolutions give sums, these finish the statistics by a kernel of ours; see docs/ops.md. */
-const withoutSums = new Set(
+/** Kernels of ours finish the statistics where convolutions give sums, and keep masks; see docs/cuda.md. */
+const ofCudnn = new Set(
   fusions()
-    .filter((name) => !name.startsWith('batch_norm_summed'))
+    .filter((name) => !/^batch_norm_summed|_mask$/.test(name))
     .map((name) => `op:${name}`),
 );
 
 function nodesOf(name: string): readonly Node[] {
-  return fuse(graphOf(name, 'float16'), withoutSums).nodes;
+  return fuse(graphOf(name, 'float16'), ofCudnn).nodes;
 }
 
 function lineOf({ op, inputs }: Node): Line {
