@@ -236,6 +236,35 @@ describe('the sums that a convolution gives', () => {
   });
 });
 
+describe('the mask of a ReLU behind an addition', () => {
+  const source = trainingOf('cifar-resnet20');
+  const gradientsOf = ({ nodes }: Graph, op: string) => nodes.filter((node) => node.op === op);
+
+  it('has a bit for each number, and is what the gradient reads', () => {
+    const gradients = gradientsOf(fuse(source, everything), 'batch_norm_add_relu_mask_grad');
+    expect(gradients).toHaveLength(9);
+    for (const { inputs, path } of gradients) {
+      const [, x, mask] = inputs as [Value, Value, Value];
+      const [n, c, ...map] = x.shape as [number, number, ...number[]];
+      expect(mask.producer).toMatchObject({ op: 'batch_norm_add_relu_mask', path, inputs: { 0: x } });
+      expect(typeOf(mask)).toEqual({ shape: [n, c / 8, ...map], dtype: 'uint8', format: 'activation' });
+    }
+  });
+
+  it('is lowered to what it was taken of', () => {
+    const lowered = lower(fuse(source, everything), new Set());
+    const read = gradientsOf(lowered, 'relu_grad').map(({ inputs }) => inputs[1]?.producer?.op);
+    expect(read).toEqual(Array(19).fill('relu'));
+  });
+
+  it('is switched by itself', () => {
+    const without = new Set([...everything].filter((feature) => feature !== 'op:batch_norm_add_relu_mask'));
+    const counts = count(fuse(source, without));
+    expect(counts).toMatchObject({ batch_norm_add_relu: 9, batch_norm_add_relu_grad: 9 });
+    expect(Object.keys(counts).filter((op) => op.includes('mask'))).toEqual([]);
+  });
+});
+
 describe('conv2d_relu and conv2d_add_relu', () => {
   const attributes: Attributes = { stride: [2, 1], padding: [1, 0, 1, 0], dilation: [1, 1], groups: 2 };
 

@@ -1,5 +1,5 @@
 // Planted bugs in fusion and folding, and in the kernels that they put in the place of others.
-import { cpuOps, cudaOps, file, type Mutant } from './mutant.ts';
+import { cpuOps, cudaOps, file, gradients, type Mutant } from './mutant.ts';
 
 const fusions = file('test/graph/fusions.test.ts');
 
@@ -9,6 +9,20 @@ export const fusion: readonly Mutant[] = [
     file: 'lib/ops/conv_fused.ts',
     find: "last.op === 'relu' && !last.outputs[0]?.graph.training",
     replace: "last.op === 'relu'",
+    tests: fusions,
+  },
+  {
+    bug: 'a mask is kept of channels that do not fill its bytes',
+    file: 'lib/ops/batch_norm_fused.ts',
+    find: ' || channels % 8 !== 0) return undefined;',
+    replace: ' || channels < 1) return undefined;',
+    tests: gradients('batch norm .* add'),
+  },
+  {
+    bug: 'a mask is lowered to what was normalised, not to what the ReLU gave',
+    file: 'lib/ops/batch_norm_fused.ts',
+    find: "return value.dtype === 'uint8' ? (value.producer?.outputs[0] as Value) : value;",
+    replace: "return value.dtype === 'uint8' ? (value.producer?.inputs[0] as Value) : value;",
     tests: fusions,
   },
   {
@@ -155,6 +169,20 @@ export const fusedKernels: readonly Mutant[] = [
     find: 'return std::string(cuda_.tf32 ? "; tf32" : "") + compiled;',
     replace: 'return std::string(cuda_.tf32 ? "" : "") + (compiled ? "" : "");',
     tests: { file: 'test/cuda/groups.test.ts', names: 'hold for the way', simulation: {} },
+  },
+  {
+    bug: "a ReLU's mask has its bits the other way round",
+    file: 'native/backend/cuda/batch_norm.h',
+    find: '> 0} << k;',
+    replace: '> 0} << (V - 1 - k);',
+    tests: cudaOps('float32 batch_norm_add_relu_mask '),
+  },
+  {
+    bug: "the gradient takes a neighbour's bit of the mask",
+    file: 'native/backend/cuda/batch_norm_grad.h',
+    find: 'passed.at[0] >> k & 1',
+    replace: 'passed.at[0] >> (k ^ 1) & 1',
+    tests: cudaOps('float32 batch_norm_add_relu_mask_grad'),
   },
   {
     bug: 'the variance from sums forgets the mean',

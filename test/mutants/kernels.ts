@@ -126,11 +126,11 @@ const arithmetic: readonly Mutant[] = [
   {
     bug: "stale mask: the first row's stays for all rows",
     file: `${folder}/batch_norm_grad.h`,
-    find: '      if constexpr (tail == Tail::add_relu) y = load<V>(in.y + at);',
+    find: '      if constexpr (tail == Tail::add_relu) passed = load<V>(in.passed + at);',
     replace: `      if constexpr (tail == Tail::add_relu) {
-        if (!in.bias) in.y += at;
+        if (!in.bias) in.passed += at;
         in.bias = in.weight;
-        y = load<V>(in.y);
+        passed = load<V>(in.passed);
       }`,
     tests: ops,
   },
