@@ -5,7 +5,7 @@ import { bytesText } from '../graph/index.ts';
 import { modelDefaults } from '../models/index.ts';
 import type { Device } from '../program.ts';
 import { percent } from '../train/format.ts';
-import type { AmpDtype } from '../train/index.ts';
+import { type AmpDtype, ProgressLine } from '../train/index.ts';
 import { proveFileWritable, proveWritable } from '../train/writable.ts';
 import { UsageError } from './args.ts';
 import { benchData, describeData } from './bench-data.ts';
@@ -131,7 +131,7 @@ export const command = defineCommand({
       const comparison = await compareWithPyTorch({ ...options, ...machine, ...turns }, output);
       return output.answer(comparison, () => describeComparison(comparison));
     }
-    const progress = (text: string) => output.line(text);
+    const progress = new ProgressLine(output.log);
     const { result, profiles } = await withDevice(values, (device) =>
       bench(device, { ...options, fuse: !unfused }, steps, progress),
     );

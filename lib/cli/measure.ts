@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { performance } from 'node:perf_hooks';
 import type { Device, Inputs, Program } from '../program.ts';
+import { describePreparation, type ProgressLine } from '../train/progress.ts';
 import { type Ceilings, measureCeilings } from './ceilings.ts';
 import { type Layer, layersOf, type OpShare, opShares, type Profiles } from './layers.ts';
 import { wattsDuring } from './power.ts';
@@ -51,11 +52,14 @@ export async function bench(
   device: Device,
   options: TrainingProgramOptions,
   steps: number,
-  progress: (text: string) => void,
+  progress?: ProgressLine,
 ): Promise<{ result: BenchResult; profiles: Profiles }> {
-  const stepper = await Stepper.create(device, options);
+  const preparing = Stepper.create(device, options);
+  const stepper = await (progress?.during(describePreparation(device), preparing) ?? preparing);
   const { median } = spread((await stepper.time(1)).times);
-  progress(`a step takes about ${median.toPrecision(3)} ms; timing ${steps} predictions and ${steps} training steps`);
+  progress?.line(
+    `a step takes about ${median.toPrecision(3)} ms; timing ${steps} predictions and ${steps} training steps`,
+  );
   const forwardMs = spread(await stepper.forward(device, options, steps));
   const [{ times, javascriptShare }, watts] = await wattsDuring(device.name, () => stepper.time(steps));
   const { peakBytes } = device.memory();

@@ -87,7 +87,7 @@ export async function compareWithPyTorch(options: PeerOptions, output: Output): 
   const contest = await compete(options, script, threads, output);
   const times = { ...summarise(options, contest, threads, load), description };
   await write(times, options);
-  const { result } = await withDevice(options, (device) => bench(device, options, 10, () => {}));
+  const { result } = await withDevice(options, (device) => bench(device, options, 10));
   const { ceilings, ops, layers, betweenKernels } = result;
   const comparison = { ...times, ceilings, ops, layers, betweenKernels };
   return { ...comparison, file: await write(comparison, options) };

@@ -1,3 +1,4 @@
+import type { Device } from '../program.ts';
 import type { Callback, Progress } from './callbacks.ts';
 import { bytes, duration, percent } from './format.ts';
 import type { LossScaleMetrics } from './loss-scale.ts';
@@ -12,6 +13,7 @@ export interface ProgressStream {
 
 const plainIntervalMs = 10_000;
 const terminalIntervalMs = 100;
+const waitingIntervalMs = 1000;
 
 /** The progress line: rewritten in place on a terminal, a plain line every ten seconds elsewhere. */
 export class ProgressLine implements Callback {
@@ -39,6 +41,19 @@ export class ProgressLine implements Callback {
     this.#clear();
   }
 
+  /** The result of `work`; as long as it is not there, says what is done, and since when. */
+  async during<T>(what: string, work: Promise<T>): Promise<T> {
+    const began = performance.now();
+    const say = () => this.#inPlace(`${what} (${duration((performance.now() - began) / 1000)})`);
+    const timer = setInterval(say, this.#stream.isTTY ? waitingIntervalMs : plainIntervalMs);
+    try {
+      return await work;
+    } finally {
+      clearInterval(timer);
+      this.#clear();
+    }
+  }
+
   /** A line that stays. */
   line(text: string): void {
     this.#clear();
@@ -58,6 +73,11 @@ export class ProgressLine implements Callback {
     if (this.#open) this.#stream.write('\r\x1b[K');
     this.#open = false;
   }
+}
+
+/** What takes a while before the first step. */
+export function describePreparation({ name, features }: Pick<Device, 'name' | 'features'>): string {
+  return `preparing the step on ${name}${features.has('measures') ? '; what is fastest is measured once, and kept' : ''}`;
 }
 
 export function describeProgress(p: Progress): string {

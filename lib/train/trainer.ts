@@ -19,7 +19,7 @@ import { compileToFit } from './memory.ts';
 import { addSteps, type EpochMetrics, meanLoss, noSums } from './metrics.ts';
 import { checkOptions, checkPrecision, checkResumable, modelInfo, type TrainerOptions } from './options.ts';
 import { RunFolder } from './output.ts';
-import { ProgressLine } from './progress.ts';
+import { describePreparation, ProgressLine } from './progress.ts';
 import { StepRunner } from './runner.ts';
 import { evaluationGraph, predictionGraph, trainingGraph, transient } from './step.ts';
 import { saveWeights } from './weights.ts';
@@ -71,7 +71,11 @@ export class Trainer implements TrainingControl {
     });
     try {
       checkPrecision(device, options.ampDtype ?? 'float32');
-      const parts = await build(options, info, device, checkpoint);
+      const { progress = process.stdout } = options;
+      const preparing = build(options, info, device, checkpoint);
+      const parts = await (progress
+        ? new ProgressLine(progress).during(describePreparation(device), preparing)
+        : preparing);
       const position = checkpoint?.info.position ?? startPosition;
       const trainer = new Trainer(options, info, device, folder, position, parts);
       await trainer.#claimFolder(checkpoint);

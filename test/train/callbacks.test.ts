@@ -1,7 +1,7 @@
-import { expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { EarlyStopping, ModelCheckpoint } from '../../lib/train/callbacks.ts';
 import type { EpochMetrics } from '../../lib/train/metrics.ts';
-import { describeEpoch, describeProgress, ProgressLine } from '../../lib/train/progress.ts';
+import { describeEpoch, describePreparation, describeProgress, ProgressLine } from '../../lib/train/progress.ts';
 
 function epoch(number: number, testLoss: number): EpochMetrics {
   const rest = { trainLoss: 1, trainAccuracy: 0.5, testAccuracy: 1 - testLoss, imagesPerSecond: 10, seconds: 1 };
@@ -93,4 +93,40 @@ it('rewrites its line in place on a terminal only, and never wider than it', asy
   const shown = describeProgress(progress).slice(0, 39);
   expect(written.terminal.join('')).toBe(`\r\x1b[K${shown}\r\x1b[K${describeEpoch(epoch(2, 0.25), 15)}\n`);
   expect(written.file.join('')).toBe(`${describeEpoch(epoch(2, 0.25), 15)}\n`);
+});
+
+describe('before the first step', () => {
+  afterEach(() => vi.useRealTimers());
+
+  it.each([
+    { isTTY: true, expected: '\r\x1b[Kpreparing (1 s)\r\x1b[Kpreparing (2 s)\r\x1b[K' },
+    { isTTY: false, expected: '' },
+  ])('says what it waits for, terminal: $isTTY', async ({ isTTY, expected }) => {
+    vi.useFakeTimers();
+    const written: string[] = [];
+    const line = new ProgressLine({ write: (text) => written.push(text), isTTY });
+    const work = line.during('preparing', new Promise((resolve) => setTimeout(() => resolve(7), 2500)));
+    await vi.advanceTimersByTimeAsync(2500);
+    expect(await work).toBe(7);
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(written.join('')).toBe(expected);
+  });
+
+  it('stops where it fails', async () => {
+    vi.useFakeTimers();
+    const written: string[] = [];
+    const line = new ProgressLine({ write: (text) => written.push(text) });
+    const failing = line.during(
+      'preparing',
+      new Promise((_, reject) => setTimeout(() => reject(new Error('no')), 25_000)),
+    );
+    await Promise.all([expect(failing).rejects.toThrow('no'), vi.advanceTimersByTimeAsync(90_000)]);
+    expect(written).toEqual(['preparing (10 s)\n', 'preparing (20 s)\n']);
+  });
+
+  it('tells where something is measured', () => {
+    expect(describePreparation({ name: 'cpu', features: new Set() })).toBe('preparing the step on cpu');
+    const cuda = { name: 'cuda:0', features: new Set(['measures']) };
+    expect(describePreparation(cuda)).toMatch(/^preparing the step on cuda:0; what is fastest is measured once/);
+  });
 });

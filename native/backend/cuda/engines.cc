@@ -17,9 +17,9 @@ namespace node_cudnn::cuda {
 namespace {
 
 constexpr size_t workspace_limit = size_t{256} << 20;  // more is taken only where nothing else serves
-constexpr int most_compiled = 4;                       // where they were asked for; each takes a second or more
+constexpr size_t first_few = 3;                        // of all proposals: to compile one takes a second or more
+constexpr int most_compiled = 4;                       // wherever they stand, where they were asked for
 constexpr size_t most_compiled_beside_own = 2;         // where a kernel of ours does it as well
-constexpr int64_t enough_precompiled = 8;              // beside as many none is compiled unasked, beside fewer one
 constexpr const char* own_kernel = "own kernel";       // as a choice that is kept
 
 const char* name_of(Pass pass) { return pass == Pass::forward ? "forward" : pass == Pass::dgrad ? "dgrad" : "wgrad"; }
@@ -175,11 +175,12 @@ std::string describe(const Pooling& p) {
 }
 
 std::vector<Candidate> worth_timing(const std::vector<Candidate>& candidates, bool compile) {
-  const auto precompiled = std::count_if(candidates.begin(), candidates.end(), std::not_fn(&Candidate::compiles));
-  int left = compile ? most_compiled : precompiled < enough_precompiled ? 1 : 0;
+  int left = most_compiled;
   std::vector<Candidate> worth;
-  for (const Candidate& candidate : candidates)
-    if (!candidate.compiles || --left >= 0) worth.push_back(candidate);
+  for (size_t i = 0; i < candidates.size(); ++i) {
+    const bool serves = !candidates[i].compiles || (compile ? --left >= 0 : i < first_few);
+    if (serves) worth.push_back(candidates[i]);
+  }
   return worth;
 }
 
@@ -249,6 +250,7 @@ template <class Problem>
 Engines::Choice Engines::kept_or_measured(const std::string& key, const Problem& problem,
                                           const Alternative& alternative) {
   std::vector<Candidate> candidates = cuda_.libraries->candidates(problem);
+  const std::vector<Candidate> worth = worth_timing(candidates, compiled_ == CompiledEngines::timed);
   if (compiled_ != CompiledEngines::timed)
     std::stable_partition(candidates.begin(), candidates.end(), std::not_fn(&Candidate::compiles));
   if (!measure_) return first(problem, candidates, alternative);
@@ -260,7 +262,8 @@ Engines::Choice Engines::kept_or_measured(const std::string& key, const Problem&
   if (alternative && !known.empty()) {
     if (Choice choice = alternative(); choice.name == known) return choice;
   }
-  return fastest(key, problem, candidates, alternative);
+  if (Choice choice = fastest(key, problem, worth, alternative); choice.plan) return choice;
+  return first(problem, candidates, alternative);
 }
 
 template <class Problem>
@@ -280,6 +283,7 @@ Engines::Choice Engines::first(const Problem& problem, const std::vector<Candida
                            (words.empty() ? "" : ": " + words));
 }
 
+// None where all fail, or there is no memory to measure any.
 template <class Problem>
 Engines::Choice Engines::fastest(const std::string& key, const Problem& problem,
                                  const std::vector<Candidate>& candidates, const Alternative& alternative) {
@@ -295,13 +299,12 @@ Engines::Choice Engines::fastest(const std::string& key, const Problem& problem,
       least = time;
       best = std::move(choice);
     };
-    for (const Candidate& candidate : worth_timing(candidates, compiled_ == CompiledEngines::timed))
-      consider({build(problem, candidate), candidate.name});
+    for (const Candidate& candidate : candidates) consider({build(problem, candidate), candidate.name});
     if (alternative) consider(alternative());
     if (best.plan) cache_.keep(key, best.name);
   } catch (const std::bad_alloc&) {  // no room to measure: the best so far serves, and is not kept
   }
-  return best.plan ? best : first(problem, candidates, alternative);
+  return best;
 }
 
 template <class Problem>

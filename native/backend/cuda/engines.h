@@ -20,8 +20,8 @@ std::string describe(const Product& product);
 std::string describe(const Normalization& normalization);
 std::string describe(const Pooling& pooling);
 
-// All that are precompiled; of those that compile at run time the first, where the others are few, or the first few, to
-// `compile`.
+// All that are precompiled; of those that compile at run time such as are among the first few of all, or, to `compile`,
+// the first few of them wherever they stand.
 std::vector<Candidate> worth_timing(const std::vector<Candidate>& candidates, bool compile);
 
 class EngineCache {

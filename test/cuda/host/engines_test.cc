@@ -109,17 +109,21 @@ TEST(CompiledPlans, AreSavedForTheNextProcessOfTheSameKind) {
   std::filesystem::remove_all(name);
 }
 
-std::vector<Candidate> some(int precompiled, int compiled) {
-  std::vector<Candidate> candidates(static_cast<size_t>(compiled), {"compiled", true, nullptr});
-  candidates.resize(static_cast<size_t>(compiled + precompiled), {"precompiled", false, nullptr});
-  return candidates;
+// Of the proposals `given`, R standing for one that compiles at run time, those that are timed, by their numbers.
+std::string timed(const std::string& given, bool compile) {
+  std::vector<Candidate> candidates;
+  for (size_t i = 0; i < given.size(); ++i) candidates.push_back({std::to_string(i), given[i] == 'R', nullptr});
+  std::string names;
+  for (const Candidate& candidate : worth_timing(candidates, compile)) names += candidate.name;
+  return names;
 }
 
-TEST(WorthTiming, ManyPrecompiledEnginesLeaveOutThoseThatCompileUnlessTheyAreAskedFor) {
-  EXPECT_EQ(worth_timing(some(8, 5), false).size(), 8u);
-  EXPECT_EQ(worth_timing(some(8, 5), true).size(), 12u);
-  EXPECT_EQ(worth_timing(some(7, 3), false).size(), 8u);
-  EXPECT_EQ(worth_timing(some(0, 1), false).size(), 1u);
+TEST(WorthTiming, WhatCompilesIsTimedAmongTheFirstProposalsUnlessItIsAskedFor) {
+  EXPECT_EQ(timed("ppppR", false), "0123");
+  EXPECT_EQ(timed("ppRpR", false), "0123");
+  EXPECT_EQ(timed("RRRRR", false), "012");
+  EXPECT_EQ(timed("RRRRRp", true), "01235");
+  EXPECT_EQ(timed("ppppR", true), "01234");
 }
 
 }  // namespace
