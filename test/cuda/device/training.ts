@@ -15,7 +15,6 @@ import { trainingGraph } from '../../../lib/train/step.ts';
 
 export interface Network {
   readonly name: string;
-  readonly steps: number;
   readonly batchSize: number;
   readonly imageSize: number;
   readonly learningRate: number;
@@ -25,20 +24,21 @@ export interface Network {
 const numClasses = 10;
 const narrow = { numClasses, widthMultiplier: 1 / 8 };
 
-const common = { steps: 4, batchSize: 2, learningRate: 0.01 };
+const steps = 10;
+const common = { batchSize: 2, learningRate: 1e-3 };
 
 // Blocks of ResNet-50 begin as their shortcuts; Inception-v2, whose heads normalise one pixel of each picture, has four of
 // them and a small learning rate: otherwise BN makes so much of a rounding that the CPU and the reference part as well.
 // Inception-v1 has no BN: its loss begins at 100, and a larger learning rate makes it NaN.
 export const networks: readonly Network[] = [
-  { ...common, name: 'cifar-resnet20', steps: 10, imageSize: 32, model: () => createModel('cifar-resnet20') },
+  { ...common, name: 'cifar-resnet20', imageSize: 32, model: () => createModel('cifar-resnet20') },
   {
     ...{ ...common, name: 'resnet50, bottlenecks', imageSize: 33 },
     model: () => resnet50({ ...narrow, zeroInitResidual: true }),
   },
   {
     ...{ ...common, name: 'inception-v2, dropout and auxiliary heads', imageSize: 65 },
-    ...{ steps: 3, batchSize: 4, learningRate: 1e-3 },
+    ...{ batchSize: 4, learningRate: 1e-5 },
     model: () => inceptionV2({ ...narrow, auxiliaryHeads: true, imageSize: 65 }),
   },
   {
@@ -46,14 +46,14 @@ export const networks: readonly Network[] = [
     model: () => inceptionV1(narrow),
   },
   {
-    ...{ ...common, name: 'highway19', imageSize: 17 },
+    ...{ ...common, name: 'highway19', imageSize: 17, learningRate: 0.01 },
     model: () => highway19({ numClasses, widthMultiplier: 1 / 4 }),
   },
 ];
 
 /** Of every step from 0 on. The same weights, pictures, crops and masks on every device. */
 export async function lossesOf(deviceName: string, network: Network): Promise<number[]> {
-  const { batchSize, imageSize, learningRate, steps } = network;
+  const { batchSize, imageSize, learningRate } = network;
   const device = await Device.open(deviceName);
   try {
     const trainCount = batchSize * steps;
@@ -80,12 +80,13 @@ export async function lossesOf(deviceName: string, network: Network): Promise<nu
 }
 
 /**
- * Both compute in float32 and sum in other orders; an error grows about threefold per step at these learning rates, and
- * is relative where the loss is above 1. Returns what disagrees, in words.
+ * Both compute in float32 and sum in other orders; an error is relative where the loss is above 1, and less than doubles
+ * per step at these learning rates (the CPU and the reference part by 5e-5 in the tenth at most). Returns what disagrees,
+ * in words.
  */
 export function disagreement(found: readonly number[], expected: readonly number[]): string | undefined {
   for (const [step, loss] of expected.entries()) {
-    const [value, allowed] = [found[step] ?? Number.NaN, 1e-6 * 3 ** (step + 2) * Math.max(1, loss)];
+    const [value, allowed] = [found[step] ?? Number.NaN, 1e-6 * 2 ** (step + 2) * Math.max(1, loss)];
     if (!(Math.abs(value - loss) < allowed)) return `loss of step ${step} is ${value}, expected ${loss} ± ${allowed}`;
   }
   return undefined;
