@@ -1,13 +1,17 @@
 // Losses of the first training steps of small networks on a device, beside those of the CPU:
-//   npx tsx test/cuda/device/networks.ts cuda:0 report.json [NAME]
-// One line for each network, or for the one that is named; the exit status says whether all agree.
+//   npx tsx test/cuda/device/networks.ts cuda:0 report.json [--unmeasured] [NAME ...]
+// One line for each network, or for those whose names begin so; the exit status says whether all agree. --unmeasured: with
+// the libraries' first proposals.
 import { writeFileSync } from 'node:fs';
+import { parseArgs } from 'node:util';
 import { disagreement, lossesOf, networks } from './training.ts';
 
-const [name = 'cuda:0', report, only] = process.argv.slice(2);
+const { values, positionals } = parseArgs({ allowPositionals: true, options: { unmeasured: { type: 'boolean' } } });
+const [name = 'cuda:0', report, ...chosen] = positionals;
 const rows: object[] = [];
-for (const network of networks.filter((one) => only === undefined || one.name === only)) {
-  const found = await lossesOf(name, network);
+for (const network of networks) {
+  if (chosen.length > 0 && !chosen.some((begin) => network.name.startsWith(begin))) continue;
+  const found = await lossesOf(name, network, { measureEngines: !values.unmeasured });
   const expected = await lossesOf('cpu', network);
   const message = disagreement(found, expected);
   if (message) process.exitCode = 1;

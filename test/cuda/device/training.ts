@@ -10,7 +10,7 @@ import {
   resnet50,
 } from '../../../lib/models/index.ts';
 import { sgd } from '../../../lib/optim/index.ts';
-import { compile, Device, variablesOf } from '../../../lib/program.ts';
+import { compile, Device, type DeviceOptions, variablesOf } from '../../../lib/program.ts';
 import { trainingGraph } from '../../../lib/train/step.ts';
 
 export interface Network {
@@ -52,14 +52,17 @@ export const networks: readonly Network[] = [
 ];
 
 /** Of every step from 0 on. The same weights, pictures, crops and masks on every device. */
-export async function lossesOf(deviceName: string, network: Network): Promise<number[]> {
-  const { batchSize, imageSize, learningRate } = network;
-  const device = await Device.open(deviceName);
+export async function lossesOf(
+  deviceName: string,
+  { batchSize, imageSize, learningRate, model }: Network,
+  options: DeviceOptions = {},
+): Promise<number[]> {
+  const device = await Device.open(deviceName, options);
   try {
     const trainCount = batchSize * steps;
     const { train } = syntheticDataSet({ size: [imageSize, imageSize], numClasses, trainCount, testCount: 1 });
     const graph = trainingGraph({
-      model: network.model(),
+      model: model(),
       set: train,
       batchSize,
       ampDtype: 'float32',

@@ -109,36 +109,25 @@ export function convolutions(): readonly Line[] {
   const halves = networks.flatMap((name) => (['float16', 'bfloat16'] as const).map((dtype) => ({ name, dtype })));
   const steps = halves.map((half) => ({ ...half, nodes: stepOf(half.name, half.dtype).filter(isSumming) }));
   const summing = steps.flatMap(({ nodes }) => nodes);
-  const compiled = steps.filter(({ name, dtype }) => fewer.includes(name) && dtype === 'bfloat16');
-  const samples = samplesOf(compiled.flatMap(({ nodes }) => nodes));
+  const ofBfloat16 = steps.filter(({ dtype }) => dtype === 'bfloat16').flatMap(({ nodes }) => nodes);
+  const inBfloat16 = new Set(ofBfloat16.map((node) => nameOf(lineOf(node))));
   const others = [...networks.flatMap((name) => stepOf(name)), ...networks.flatMap(inferenceOf)];
   const whole = [...others.filter(({ op }) => op.startsWith('conv2d')), ...summing].map((node) => lineOf(node));
   const lines = withoutRepetitions([...whole.flatMap(andWithoutPrologue), ...padded(others)]);
-  return lines.map((line) => ({ ...line, only: columnsOf(line, samples) }));
+  return lines.map((line) => ({ ...line, only: columnsOf(line, inBfloat16) }));
 }
 
-/** What takes seconds to compile in bfloat16. */
-const isSlow = (pass: string) => pass === 'conv2d_dgrad_statistics' || pass === 'scaled_conv2d_statistics';
 const nameOf = ({ pass, rest }: Line) => `${pass} ${rest}`;
-
-/** Of that, one for each window, stride and height of the map. */
-function samplesOf(nodes: readonly Node[]): ReadonlySet<string> {
-  const kindOf = (node: Node) => {
-    const [[, , height], [, , ...window]] = shapes(node) as [number[], number[]];
-    return `${node.op} ${height} ${window} ${node.attributes.stride}`;
-  };
-  const slow = nodes.filter(({ op }) => isSlow(op));
-  return new Set(new Map(slow.map((node) => [kindOf(node), nameOf(lineOf(node))])).values());
-}
 
 /**
  * fuse() leaves prologues of a residual, and gradients with sums that skip pixels, to float16, and cuDNN has the former on one
  * chip; of the gradient of a weight behind a prologue bfloat16 has the parts alone.
  */
-function columnsOf(line: Line, samples: ReadonlySet<string>): Partial<Column> {
+function columnsOf(line: Line, inBfloat16: ReadonlySet<string>): Partial<Column> {
   if (line.pass.startsWith('scaled_add')) return { chip: 'sm_90', dtype: 'float16' };
-  const isCompiled = isSlow(line.pass) ? samples.has(nameOf(line)) : line.pass !== 'scaled_conv2d_wgrad';
-  return isCompiled ? {} : { dtype: 'float16' };
+  if (line.pass === 'scaled_conv2d_wgrad') return { dtype: 'float16' };
+  const isFused = /^(conv2d_dgrad|scaled_conv2d)_statistics$/.test(line.pass);
+  return isFused && !inBfloat16.has(nameOf(line)) ? { dtype: 'float16' } : {};
 }
 
 export function isPlanned({ only = {} }: Line, { chip, dtype }: Column): boolean {
