@@ -12,6 +12,7 @@ import {
   ranked,
   softmax,
 } from './inference.ts';
+import { checkLabels } from './labels.ts';
 
 /** A checkpoint and the model that it is of. */
 export interface Member {
@@ -43,6 +44,7 @@ export function ensemble(members: readonly Member[]): Ensemble {
           `ensemble: ${set.name} streams; evaluate on a set that is held in memory`,
         );
       }
+      checkLabels(set, (members[0] as Member).checkpoint.info.model.classes.length);
       const predictions = await predict(members, { ...options, images: set.images });
       return score(predictions, set.labels);
     },

@@ -59,6 +59,9 @@ it('averages class probabilities, and scores by them', async () => {
   expect(evaluation).toMatchObject({ images: set.count, top1: correct / set.count, top5: 1 });
   expect(evaluation.loss).toBeCloseTo(loss, 10);
 
+  const wrong = { ...set, labels: Int32Array.from(labels).fill(99, 3, 4) };
+  await expect(ensemble(members).evaluate({ ...options, set: wrong })).rejects.toThrow(/picture 3 of .* has label 99/);
+
   const alone = await ensemble(members.slice(1)).evaluate({ ...options, set });
   const plain = await evaluateCheckpoint({ ...options, ...(members[1] as Member), set });
   expect(alone.top1).toBe(plain.top1);
