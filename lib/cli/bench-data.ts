@@ -1,8 +1,6 @@
 // Reading pictures alone, the training step alone, and both together, in turns, and in turn with PyTorch's DataLoader.
-import { mkdir, writeFile } from 'node:fs/promises';
 import { cpus, loadavg, totalmem } from 'node:os';
 import { basename, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { type Batch, openStream, Sampler, type StreamedSet } from '../data/index.ts';
 import { table } from '../graph/index.ts';
 import { createModel } from '../models/index.ts';
@@ -15,6 +13,7 @@ import type { Output } from './command.ts';
 import { commitOf } from './commit.ts';
 import { type DeviceChoice, withDevice } from './common.ts';
 import { Contestant, defaultPython } from './contestant.ts';
+import { root, writeRecord } from './record.ts';
 import { type Spread, spread } from './statistics.ts';
 import type { TrainingProgramOptions } from './training-program.ts';
 
@@ -39,7 +38,6 @@ interface Figures {
 type Turn = readonly [seconds: number, processorSeconds: number];
 type Turns = Readonly<Record<string, () => Promise<Turn>>>;
 
-const root = fileURLToPath(new URL('../..', import.meta.url));
 const decoders = ['pillow', 'torchvision'];
 
 export async function benchData(options: DataBenchOptions, output: Output) {
@@ -186,14 +184,8 @@ function versionsOf(peers: readonly Contestant[]): Record<string, string> {
 async function write(result: DataBench, { record }: DataBenchOptions): Promise<string> {
   const date = new Date().toISOString();
   const machine = { processor: cpus()[0]?.model ?? 'unknown', cores: cpus().length, memoryBytes: totalmem() };
-  const folder = record ?? join(root, 'bench', 'results');
-  const file = join(
-    folder,
-    `data-${result.model}-b${result.batchSize}-${result.imageSize}px-${date.slice(0, 10)}.json`,
-  );
-  await mkdir(folder, { recursive: true });
-  await writeFile(file, `${JSON.stringify({ date, machine, commit: commitOf(root), ...result }, null, 2)}\n`);
-  return file;
+  const name = `data-${result.model}-b${result.batchSize}-${result.imageSize}px-${date.slice(0, 10)}.json`;
+  return writeRecord(name, { date, machine, commit: commitOf(root), ...result }, record);
 }
 
 export function describeData(result: Awaited<ReturnType<typeof benchData>>): string {

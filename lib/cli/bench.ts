@@ -15,6 +15,7 @@ import { ampOption, auxOption, deviceOptions, jsonOption, withDevice, workersOpt
 import { layerTable, opTable } from './layers.ts';
 import { type BenchResult, bench, Stepper } from './measure.ts';
 import { compareWithPyTorch, describeComparison, type Peer } from './peer.ts';
+import { recordFolder } from './record.ts';
 import type { Spread } from './statistics.ts';
 import type { TrainingProgramOptions } from './training-program.ts';
 
@@ -162,14 +163,15 @@ function peakBytes(device: Device): number {
 interface Outputs {
   readonly html?: string;
   readonly trace?: string;
+  readonly peer?: string;
   readonly record?: string;
 }
 
 /** A measurement takes minutes: what it is for must not fail behind it. */
-async function proveOutputs({ html, trace, record }: Outputs): Promise<void> {
+async function proveOutputs({ html, trace, peer, record = recordFolder }: Outputs): Promise<void> {
   if (html !== undefined) await proveFileWritable(html, '--html');
   if (trace !== undefined) await proveFileWritable(trace, '--trace');
-  if (record !== undefined) await proveWritable(record, 'folder', '--record');
+  if (peer !== undefined) await proveWritable(record, 'folder', '--record');
 }
 
 async function save(file: string, content: string): Promise<void> {

@@ -1,8 +1,7 @@
 // node-cudnn beside PyTorch: each in a process of its own, in turns, so that the machine's moods fall on all alike.
-import { access, mkdir, writeFile } from 'node:fs/promises';
+import { access } from 'node:fs/promises';
 import { cpus, loadavg, totalmem } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { table } from '../graph/index.ts';
 import { TrainingError } from '../train/index.ts';
 import type { Output } from './command.ts';
@@ -11,6 +10,7 @@ import { type DeviceChoice, withDevice } from './common.ts';
 import { Contestant, defaultPython, type Footprint } from './contestant.ts';
 import { layerTable } from './layers.ts';
 import { type BenchResult, bench } from './measure.ts';
+import { root, writeRecord } from './record.ts';
 import { type Spread, spread } from './statistics.ts';
 import type { TrainingProgramOptions } from './training-program.ts';
 
@@ -68,8 +68,6 @@ export interface Comparison {
 /** Load above which the machine is not ours alone. */
 const busy = 0.5;
 
-const root = fileURLToPath(new URL('../..', import.meta.url));
-
 /** Times all, writes the record, then profiles ours and writes it again. */
 export async function compareWithPyTorch(options: PeerOptions, output: Output): Promise<Comparison & { file: string }> {
   const script = join(root, 'bench', 'peers', 'pytorch_bench.py');
@@ -86,19 +84,11 @@ export async function compareWithPyTorch(options: PeerOptions, output: Output): 
   });
   const contest = await compete(options, script, threads, output);
   const times = { ...summarise(options, contest, threads, load), description };
-  await write(times, options);
+  await writeRecord(recordName(times), times, options.record);
   const { result } = await withDevice(options, (device) => bench(device, options, 10));
   const { ceilings, ops, layers, betweenKernels } = result;
   const comparison = { ...times, ceilings, ops, layers, betweenKernels };
-  return { ...comparison, file: await write(comparison, options) };
-}
-
-async function write(comparison: Comparison, { record }: PeerOptions): Promise<string> {
-  const folder = record ?? join(root, 'bench', 'results');
-  const file = join(folder, recordName(comparison));
-  await mkdir(folder, { recursive: true });
-  await writeFile(file, `${JSON.stringify(comparison, null, 2)}\n`);
-  return file;
+  return { ...comparison, file: await writeRecord(recordName(comparison), comparison, options.record) };
 }
 
 interface Contest {
