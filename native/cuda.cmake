@@ -44,7 +44,27 @@ function(node_cudnn_nvcc_version result nvcc)
   endif()
 endfunction()
 
-# Sets CUDA_NVCC, CUDA_VERSION, CUDA_INCLUDES, CUDA_RUNTIME, CUDNN_FOLDER, CUBLAS_FOLDER; or CUDA_MISSING, in words.
+# `-ccbin` with our compiler where nvcc takes that; nothing where it takes the one that it finds itself, NVCC_CCBIN or what
+# the distribution made for it; `missing`, in words, where it takes neither.
+function(node_cudnn_host_compiler result missing nvcc)
+  set(probe "${CMAKE_BINARY_DIR}/cuda/probe.cu")
+  file(WRITE "${probe}" "int probe;\n")
+  set(${missing} "" PARENT_SCOPE)
+  foreach(ccbin "-ccbin;${CMAKE_CXX_COMPILER}" "")
+    execute_process(COMMAND "${nvcc}" ${ccbin} -std=c++20 -E "${probe}"
+      RESULT_VARIABLE status OUTPUT_QUIET ERROR_VARIABLE words)
+    if(status EQUAL 0)
+      set(${result} "${ccbin}" PARENT_SCOPE)
+      return()
+    endif()
+  endforeach()
+  string(REGEX MATCH "[^\n]*error[^\n]*" words "${words}")
+  set(${missing} "${nvcc} takes no C++20 compiler of this machine (set NVCC_CCBIN to one that it takes): ${words}"
+    PARENT_SCOPE)
+endfunction()
+
+# Sets CUDA_NVCC, CUDA_HOST_COMPILER, CUDA_VERSION, CUDA_INCLUDES, CUDA_RUNTIME, CUDNN_FOLDER, CUBLAS_FOLDER; or
+# CUDA_MISSING, in words.
 function(node_cudnn_find_cuda)
   node_cudnn_wheels(wheels)
   find_program(NODE_CUDNN_NVCC nvcc)
@@ -61,7 +81,8 @@ function(node_cudnn_find_cuda)
     node_cudnn_nvcc_version(version "${prefix}/bin/nvcc")
     string(REGEX MATCH "^[0-9]+" major "${version}")
     set(includes "${prefix}/include" "${prefix}/targets/x86_64-linux/include")
-    set(libraries "${prefix}/lib64" "${prefix}/lib" "${prefix}/targets/x86_64-linux/lib")
+    set(libraries "${prefix}/lib64" "${prefix}/lib" "${prefix}/lib/${CMAKE_LIBRARY_ARCHITECTURE}"
+      "${prefix}/targets/x86_64-linux/lib")
     set(wheel_folders "")
     foreach(wheel ${wheels})
       list(APPEND wheel_folders "${wheel}/cu${major}" "${wheel}/cublas" "${wheel}/cuda_runtime")
@@ -95,8 +116,13 @@ function(node_cudnn_find_cuda)
         set(missing "cuDNN in ${cudnn_include} is ${cudnn_version}; 9.11 or a later 9.x is needed")
         continue()
       endif()
+      node_cudnn_host_compiler(host_compiler missing "${prefix}/bin/nvcc")
+      if(missing)
+        continue()
+      endif()
       message(STATUS "CUDA ${version}: ${prefix}; cuDNN ${cudnn_version}: ${cudnn_folder}")
       set(CUDA_NVCC "${prefix}/bin/nvcc" PARENT_SCOPE)
+      set(CUDA_HOST_COMPILER ${host_compiler} PARENT_SCOPE)
       set(CUDA_VERSION "${version}" PARENT_SCOPE)
       set(CUDA_INCLUDES "${runtime_include}" "${cublas_include}" "${cudnn_include}" PARENT_SCOPE)
       set(CUDA_RUNTIME "${runtime_folder}/libcudart_static.a" PARENT_SCOPE)
@@ -147,7 +173,7 @@ function(node_cudnn_compile_kernels result)
     get_filename_component(name "${source}" NAME_WE)
     set(object "${CMAKE_BINARY_DIR}/cuda/${name}.o")
     add_custom_command(OUTPUT "${object}" DEPFILE "${object}.d" DEPENDS "${source}"
-      COMMAND ${CMAKE_CXX_COMPILER_LAUNCHER} "${CUDA_NVCC}" -ccbin "${CMAKE_CXX_COMPILER}" ${flags}
+      COMMAND ${CMAKE_CXX_COMPILER_LAUNCHER} "${CUDA_NVCC}" ${CUDA_HOST_COMPILER} ${flags}
         -MD -MF "${object}.d" -MT "${object}" -c "${source}" -o "${object}"
       COMMENT "Compiling kernels of ${name}.cu" VERBATIM)
     list(APPEND objects "${object}")

@@ -162,8 +162,8 @@ Grid make_grid(const Cuda& cuda, const Neighbours& g, size_t kinds) {
 }
 
 // launch_kernel(launch_lines, width of a load, where the lines lie, arguments) calls launch_lines(kernel, ...).
-template <class T>
-Prepared prepare_response(Cuda& cuda, const Neighbours& g, size_t kinds, InPlace in_place, auto launch_kernel) {
+template <class T, class LaunchKernel>
+Prepared prepare_response(Cuda& cuda, const Neighbours& g, size_t kinds, InPlace in_place, LaunchKernel launch_kernel) {
   const Grid grid = make_grid(cuda, g, kinds);
   const auto launch_lines = [=, &cuda]<class... P, class... A>(void (*kernel)(P...), A... arguments) {
     launch(kernel, grid.blocks, dim3(warp_size, grid.warps), grid.shared_bytes, cuda.stream, g, arguments...);
