@@ -67,12 +67,13 @@ async function ask(column: Column, lines: readonly Line[]): Promise<Answers> {
   return { version, answers: lines.map((line) => answers[those.indexOf(line)] ?? '') };
 }
 
-/** As many columns at a time as there are processors. */
+/** As many columns at a time as there are processors; first those of bfloat16, which take longest. */
 async function askAll(lines: readonly Line[]): Promise<Answers[]> {
   const asked: Answers[] = [];
-  const queue = columns.entries();
+  const bfloat16First = [...columns].sort((a, b) => a.dtype.localeCompare(b.dtype));
+  const queue = bfloat16First.values();
   const work = async () => {
-    for (const [i, column] of queue) asked[i] = await ask(column, lines);
+    for (const column of queue) asked[columns.indexOf(column)] = await ask(column, lines);
   };
   await Promise.all(Array.from({ length: availableParallelism() }, work));
   return asked;
